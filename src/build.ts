@@ -1,0 +1,47 @@
+// Bundles src/main.ts and wraps it into scripts/agentapi-shutdown.sh. With --check, only compares.
+import { join } from "node:path";
+import { build } from "esbuild";
+
+const ROOT = join(import.meta.dir, "..");
+export const SCRIPT_PATH = join(ROOT, "scripts/agentapi-shutdown.sh");
+export const BUILD_COMMAND = "npm run build";
+/** Room for the ARG_* lines below the 48 KiB that the rendered script may have, bytes. */
+const SCRIPT_MAX_BYTES = 44 * 1024;
+
+/** Returns the text of the shutdown script. Throws when it is too large or not plain ASCII. */
+export async function buildScript(): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [join(ROOT, "src/main.ts")],
+    bundle: true,
+    write: false,
+    charset: "ascii",
+    format: "cjs",
+    platform: "node",
+    target: "node18",
+    logLevel: "warning",
+  });
+  const program = outputFiles[0]!.text.trimEnd().replaceAll("'", "'\\''");
+  const launcher = await Bun.file(join(ROOT, "src/launcher.sh")).text();
+  const script = `#!/bin/sh\n${launcher}\nPROGRAM='${program}'\n\nmain\n`;
+
+  if (/[^\n\x20-\x7e]/.test(script)) throw new Error("the shutdown script must be plain ASCII");
+  if (script.length > SCRIPT_MAX_BYTES) {
+    throw new Error(`the shutdown script has ${script.length} bytes, allowed are ${SCRIPT_MAX_BYTES}`);
+  }
+  return script;
+}
+
+if (import.meta.main) {
+  const script = await buildScript();
+  const committed = await Bun.file(SCRIPT_PATH)
+    .text()
+    .catch(() => "");
+  if (process.argv.includes("--check")) {
+    if (script !== committed) {
+      console.error(`scripts/agentapi-shutdown.sh does not match src/. To mend it: ${BUILD_COMMAND}`);
+      process.exit(1);
+    }
+  } else if (script !== committed) {
+    await Bun.write(SCRIPT_PATH, script);
+  }
+}
