@@ -67,7 +67,7 @@ locals {
   start_script = join("\n", concat(
     ["#!/bin/sh"],
     [for name, value in local.start_args : "${name}='${replace(value, "'", "'\\''")}'"],
-    [file("${path.module}/scripts/agentapi-start.sh")],
+    [for part in ["agentapi-install", "agentapi-port", "boundary", "agentapi-start"] : file("${path.module}/scripts/${part}.sh")],
   ))
   shutdown_script = join("\n", concat(
     ["#!/bin/sh"],

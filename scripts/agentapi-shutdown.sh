@@ -266,18 +266,19 @@ function inspectProcess(pid) {
   return hasProc() ? inspectByProc(pid) : inspectByPs(pid);
 }
 function listeningPorts(pid) {
-  let descriptors;
+  return portsAmong(listeningSockets(), pid);
+}
+function listenersOn(port) {
+  const sockets = new Map([...listeningSockets()].filter(([, its]) => its === port));
+  if (sockets.size === 0) return [];
+  return (0, import_node_fs3.readdirSync)("/proc").map(Number).filter((pid) => portsAmong(sockets, pid)?.length).map(inspectByProc).filter((info) => info !== null);
+}
+function portsAmong(sockets, pid) {
   try {
-    descriptors = (0, import_node_fs3.readdirSync)(`/proc/${pid}/fd`);
+    return (0, import_node_fs3.readdirSync)(`/proc/${pid}/fd`).map((fd) => sockets.get(linkOrEmpty(`/proc/${pid}/fd/${fd}`))).filter((port) => port !== void 0);
   } catch {
     return null;
   }
-  const sockets = listeningSockets();
-  return descriptors.map((fd) => sockets.get(linkOrEmpty(`/proc/${pid}/fd/${fd}`))).filter((port) => port !== void 0);
-}
-function listenersOn(port) {
-  if (!hasProc() || ![...listeningSockets().values()].includes(port)) return [];
-  return (0, import_node_fs3.readdirSync)("/proc").filter((name) => /^\d+$/.test(name) && listeningPorts(Number(name))?.includes(port)).map((name) => inspectByProc(Number(name))).filter((info) => info !== null);
 }
 function hasProc() {
   return readOrEmpty("/proc/self/stat") !== "";
@@ -417,7 +418,7 @@ function exchange(request, reader, deadline) {
         ...request.headers,
         ...body && { "content-length": String(body.byteLength) }
       },
-      ...request.address !== void 0 && { host: request.address }
+      ...request.address !== void 0 && { hostname: request.address }
     });
     const fail = (error) => {
       clearTimeout(timer);

@@ -49,7 +49,7 @@ export function exchange<T>(
         ...request.headers,
         ...(body && { "content-length": String(body.byteLength) }),
       },
-      ...(request.address !== undefined && { host: request.address }),
+      ...(request.address !== undefined && { hostname: request.address }),
     });
 
     const fail = (error: Error): void => {

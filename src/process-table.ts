@@ -21,25 +21,28 @@ export function inspectProcess(pid: number): ProcessInfo | null {
 
 /** TCP ports that a process listens on; null where the system does not tell. */
 export function listeningPorts(pid: number): number[] | null {
-  let descriptors: string[];
-  try {
-    descriptors = readdirSync(`/proc/${pid}/fd`);
-  } catch {
-    return null;
-  }
-  const sockets = listeningSockets();
-  return descriptors
-    .map((fd) => sockets.get(linkOrEmpty(`/proc/${pid}/fd/${fd}`)))
-    .filter((port) => port !== undefined);
+  return portsAmong(listeningSockets(), pid);
 }
 
 /** Processes that listen on `port`. Empty where the system does not tell. */
 export function listenersOn(port: number): ProcessInfo[] {
-  if (!hasProc() || ![...listeningSockets().values()].includes(port)) return [];
+  const sockets = new Map([...listeningSockets()].filter(([, its]) => its === port));
+  if (sockets.size === 0) return [];
   return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && listeningPorts(Number(name))?.includes(port))
-    .map((name) => inspectByProc(Number(name)))
+    .map(Number)
+    .filter((pid) => portsAmong(sockets, pid)?.length)
+    .map(inspectByProc)
     .filter((info) => info !== null);
+}
+
+function portsAmong(sockets: ReadonlyMap<string, number>, pid: number): number[] | null {
+  try {
+    return readdirSync(`/proc/${pid}/fd`)
+      .map((fd) => sockets.get(linkOrEmpty(`/proc/${pid}/fd/${fd}`)))
+      .filter((port) => port !== undefined);
+  } catch {
+    return null;
+  }
 }
 
 function hasProc(): boolean {
