@@ -123,15 +123,6 @@ describe("a PID file left behind", () => {
     }
   });
 
-  test("is not needed to find an AgentAPI that listens and is called so", async () => {
-    using home = new Home();
-    await using agentApi = await AgentApiProcess.start();
-    // Its executable is bun: without a PID file that says otherwise it is a stranger.
-    const { stdout } = await home.stop({ agentApiPort: agentApi.port, runtime: node! });
-    expect(agentApi.signals()).toEqual([]);
-    expect(stdout).toContain("Shutdown complete");
-  });
-
   test.each([
     ["of a process that is gone", "4194304\n"],
     ["that names init", "1\n"],
@@ -157,4 +148,12 @@ describe("a PID file left behind", () => {
     expect(stdout).toContain("is no regular file");
     expect(exitCode).toBe(0);
   });
+});
+
+test("without a PID file, what listens on the port and is not called agentapi gets no signal", async () => {
+  using home = new Home();
+  await using agentApi = await AgentApiProcess.start();
+  const { stdout } = await home.stop({ agentApiPort: agentApi.port, runtime: node! });
+  expect(agentApi.signals()).toEqual([]);
+  expect(stdout).toContain("Shutdown complete");
 });

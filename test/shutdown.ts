@@ -62,7 +62,9 @@ function renderedScript(): Promise<string> {
   rendered ??= (async () => {
     const dir = mkdtempSync(join(tmpdir(), "rendered-"));
     try {
-      const state = await new Terraform(dir, { variables: { module_dir_name: MODULE_DIR_NAME } }).apply();
+      const state = await Terraform.synthesizeIn(dir, {
+        variables: { module_dir_name: MODULE_DIR_NAME },
+      }).apply();
       return scriptOf(state, "agentapi_shutdown");
     } finally {
       rmSync(dir, { recursive: true, force: true });

@@ -1,5 +1,5 @@
 // A root configuration around the module, and the Terraform that applies it: real CLI, real coder provider.
-import { mkdirSync, realpathSync, writeFileSync } from "node:fs";
+import { realpathSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { NullProvider } from "@cdktf/provider-null/lib/provider";
 import { Resource } from "@cdktf/provider-null/lib/resource";
@@ -50,7 +50,7 @@ function synthesize(dir: string, { variables = {}, workspace, coderProvider }: R
     // Only a relative path is used in place; Terraform copies what an absolute one names.
     source: relative(dir, MODULE_DIR),
     skipAssetCreationFromLocalModules: true,
-    variables: { agent_id: agent.getStringAttribute("id"), ...REQUIRED, ...variables },
+    variables: { agent_id: agent.getStringAttribute("id"), ...literal({ ...REQUIRED, ...variables }) },
   });
   for (const name of ["task_app_id", "task_id", "shutdown_script"]) {
     new TerraformOutput(stack, name, { value: module.get(name), staticId: true });
@@ -76,14 +76,21 @@ export interface TaskEnv {
 
 /** A folder with a root configuration, and the CLI that works on it. */
 export class Terraform {
-  constructor(
-    readonly dir: string,
-    root: RootOptions,
-    private readonly task: TaskEnv = {},
-    private readonly cli: TerraformCli = readTools().terraforms[0],
-  ) {
-    mkdirSync(dir, { recursive: true });
+  private constructor(
+    private readonly dir: string,
+    private readonly task: TaskEnv,
+    private readonly cli: TerraformCli,
+  ) {}
+
+  /** Works on the configuration that `dir` holds. */
+  static in(dir: string, cli: TerraformCli = readTools().terraforms[0], task: TaskEnv = {}): Terraform {
+    return new Terraform(dir, task, cli);
+  }
+
+  /** Writes a root configuration around the module into `dir`, and works on it. */
+  static synthesizeIn(dir: string, root: RootOptions, cli?: TerraformCli, task?: TaskEnv): Terraform {
     writeFileSync(join(dir, "main.tf.json"), synthesize(realpathSync(dir), root));
+    return Terraform.in(dir, cli, task);
   }
 
   async apply(): Promise<State> {
@@ -130,6 +137,16 @@ function terraformEnv(task: TaskEnv): Record<string, string | undefined> {
     TF_IN_AUTOMATION: "1",
     CHECKPOINT_DISABLE: "1",
   };
+}
+
+/** In Terraform's JSON syntax too, a string is a template: a test's `${` must stay what it is. */
+function literal(variables: Variables): Variables {
+  return Object.fromEntries(
+    Object.entries(variables).map(([name, value]) => [
+      name,
+      typeof value === "string" ? value.replace(/[$%](?=\{)/g, "$&$&") : value,
+    ]),
+  );
 }
 
 class CoderProvider extends TerraformProvider {

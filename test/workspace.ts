@@ -39,12 +39,8 @@ export class Workspace implements AsyncDisposable {
       workspace: { start: `${agent} start '${this.dir}'`, stop: `${agent} stop '${this.dir}'` },
       ...(options.coderProvider !== undefined && { coderProvider: options.coderProvider }),
     };
-    this.terraform = new Terraform(
-      this.dir,
-      root,
-      options.taskId === undefined ? {} : { CODER_TASK_ID: options.taskId },
-      options.cli,
-    );
+    const task = options.taskId === undefined ? {} : { CODER_TASK_ID: options.taskId };
+    this.terraform = Terraform.synthesizeIn(this.dir, root, options.cli, task);
   }
 
   /** `terraform apply`; returns how the start script ran. Throws when the start failed. */
