@@ -26,8 +26,8 @@ export async function fetchHistory(port: number, keep: number, deadline: Deadlin
         {
           method: "GET",
           url,
-          address,
-          headers: { host: `localhost:${port}`, accept: "application/json" },
+          headers: { host: url.host, accept: "application/json" },
+          route: async () => ({ hostname: address }),
         },
         (status) => (status === 200 ? historyReader(keep) : textReader(ERROR_MAX_BYTES)),
         deadline,

@@ -20,11 +20,15 @@ export async function buildScript(): Promise<string> {
     target: "node18",
     logLevel: "warning",
   });
-  const program = outputFiles[0]!.text.trimEnd().replaceAll("'", "'\\''");
+  const program = outputFiles[0]!.text
+    .trimEnd()
+    // Tabs leave a tenth more room below the limit, and read the same.
+    .replace(/^(?: {2})+/gm, (indent) => "\t".repeat(indent.length / 2))
+    .replaceAll("'", "'\\''");
   const launcher = await Bun.file(join(ROOT, "src/launcher.sh")).text();
   const script = `#!/bin/sh\n${launcher}\nPROGRAM='${program}'\n\nmain\n`;
 
-  if (/[^\n\x20-\x7e]/.test(script)) throw new Error("the shutdown script must be plain ASCII");
+  if (/[^\t\n\x20-\x7e]/.test(script)) throw new Error("the shutdown script must be plain ASCII");
   if (script.length > SCRIPT_MAX_BYTES) {
     throw new Error(`the shutdown script has ${script.length} bytes, allowed are ${SCRIPT_MAX_BYTES}`);
   }

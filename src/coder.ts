@@ -1,13 +1,16 @@
 // Posts the snapshot to Coder and says in plain words what its answer means.
 import type { Deadline } from "./deadline.ts";
 import { HttpError, WireError } from "./errors.ts";
-import { exchange, textReader } from "./http.ts";
+import { exchange, type HttpAnswer, textReader } from "./http.ts";
 import type { Log } from "./log.ts";
 import { withRetries } from "./retry.ts";
+import { type Network, routeTo } from "./route.ts";
 
 /** How much of an error page is read, bytes, and quoted, characters. */
 const ANSWER_MAX_BYTES = 4096;
 const QUOTE_MAX_CHARS = 200;
+/** As many as an address of Coder can need, e.g. from http to https. */
+const MAX_REDIRECTS = 3;
 /** coderd's text for a task that is deleted, or not of this agent's workspace. */
 const TASK_NOT_FOUND = "Resource not found or you do not have access to this resource";
 
@@ -16,6 +19,7 @@ export interface Destination {
   readonly coderUrl: string;
   readonly coderToken: string;
   readonly taskId: string;
+  readonly network: Network;
 }
 
 /**
@@ -29,36 +33,55 @@ export async function postSnapshot(
   log: Log,
 ): Promise<void> {
   const url = snapshotUrl(destination);
-  const headers = {
-    "coder-session-token": destination.coderToken,
-    "content-type": "application/json",
-    accept: "application/json",
-  };
-  const post = async (attemptDeadline: Deadline): Promise<void> => {
-    const answer = await exchange(
-      { method: "POST", url, headers, body },
-      () => textReader(ANSWER_MAX_BYTES),
-      attemptDeadline,
-    );
-    if (answer.status >= 200 && answer.status < 300) return log.info("Log snapshot posted successfully");
+  const post = async (): Promise<void> => {
+    const { status, headers, body: page } = await postTo(url, destination, body, deadline);
+    if (status >= 200 && status < 300) return log.info("Log snapshot posted successfully");
 
-    const { message, detail } = errorTexts(answer.body);
-    if (answer.status === 404 && message !== TASK_NOT_FOUND) {
+    const { message, detail } = errorTexts(page);
+    if (status === 404 && message !== TASK_NOT_FOUND) {
       return log.info("Log snapshot endpoint not supported by this Coder version, skipping");
     }
     throw new HttpError(
       `POST ${url.origin}${url.pathname}`,
-      answer.status,
-      explain(answer.status, answer.headers.location) ?? [message, detail].filter(Boolean).join(" "),
-      retryAfterMs(answer.headers["retry-after"]),
+      status,
+      explain(status, headers.location) ?? [message, detail].filter(Boolean).join(" "),
+      retryAfterMs(headers["retry-after"]),
     );
   };
 
   log.info(`Posting log snapshot to Coder (${body.byteLength} bytes)`);
   await withRetries(post, {
     deadline,
-    onRetry: (error, waitMs) => log.info(`${error.message}; trying again in ${(waitMs / 1000).toFixed(1)} s`),
+    onRetry: (why, waitMs) => log.info(`${why}; trying again in ${(waitMs / 1000).toFixed(1)} s`),
   });
+}
+
+/** Posts, and again where the same host asks for it; the token goes to no other host, and never from TLS to plain HTTP. */
+async function postTo(
+  url: URL,
+  destination: Destination,
+  body: Buffer,
+  deadline: Deadline,
+  redirects = 0,
+): Promise<HttpAnswer<string>> {
+  const headers = {
+    "coder-session-token": destination.coderToken,
+    "content-type": "application/json",
+    accept: "application/json",
+  };
+  const route = (): ReturnType<typeof routeTo> => routeTo(url, destination.network);
+  const answer = await exchange(
+    { method: "POST", url, headers, body, route },
+    () => textReader(ANSWER_MAX_BYTES),
+    deadline,
+  );
+  const { location } = answer.headers;
+  if (answer.status < 300 || answer.status >= 400 || location === undefined || redirects === MAX_REDIRECTS) {
+    return answer;
+  }
+  const next = parseUrl(location, url);
+  const sameHost = next !== null && next.hostname === url.hostname && next.protocol >= url.protocol;
+  return sameHost ? postTo(next, destination, body, deadline, redirects + 1) : answer;
 }
 
 function snapshotUrl({ coderUrl, coderToken, taskId }: Destination): URL {
@@ -73,9 +96,10 @@ function snapshotUrl({ coderUrl, coderToken, taskId }: Destination): URL {
   return url;
 }
 
-function parseUrl(text: string): URL | null {
+function parseUrl(text: string, base?: URL): URL | null {
   try {
-    return /^https?:\/\//.test(text) ? new URL(text) : null;
+    const url = new URL(text, base);
+    return /^https?:$/.test(url.protocol) ? url : null;
   } catch {
     return null;
   }

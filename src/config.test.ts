@@ -14,6 +14,10 @@ test("an empty environment means the defaults of the contract", () => {
     budgetMs: 8000,
     coderUrl: "",
     coderToken: "",
+    network: {
+      proxy: { https: "", http: "", noProxy: "" },
+      trust: { certFile: "", certDir: "", extraFile: "" },
+    },
     faults: [],
   });
 });

@@ -1,6 +1,7 @@
 // Environment -> one frozen value. The only reader of process.env; scripts in main.tf are the writers.
 import { homedir } from "node:os";
 import { join } from "node:path";
+import type { Network } from "./route.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -15,10 +16,11 @@ export interface Config {
   readonly stateFile: string | null;
   readonly pidFile: string | null;
   readonly logFile: string | null;
-  /** Total time for the whole shutdown, ms. */
+  /** Time for the whole shutdown, less what the launcher spent before this program, ms. */
   readonly budgetMs: number;
   readonly coderUrl: string;
   readonly coderToken: string;
+  readonly network: Network;
   /** What was wrong with the environment; each fault fell back to its default. */
   readonly faults: readonly string[];
 }
@@ -27,6 +29,7 @@ export interface Config {
 export function readConfig(env: Env): Config {
   const faults: string[] = [];
   const value = (name: string): string => env[name] ?? "";
+  const either = (name: string): string => value(name) || value(name.toLowerCase());
 
   const boolean = (name: string, fallback: boolean): boolean => {
     const text = value(name);
@@ -63,9 +66,17 @@ export function readConfig(env: Env): Config {
     stateFile: value("ARG_STATE_FILE_PATH") || inModuleDir("agentapi-state.json"),
     pidFile: value("ARG_PID_FILE_PATH") || inModuleDir("agentapi.pid"),
     logFile: inModuleDir("agentapi-shutdown.log"),
-    budgetMs: number("ARG_SHUTDOWN_TIMEOUT", 8, 2, 600) * 1000,
+    budgetMs: (number("ARG_SHUTDOWN_TIMEOUT", 8, 2, 600) - number("SECONDS_SPENT", 0, 0, 600)) * 1000,
     coderUrl: value("CODER_AGENT_URL"),
     coderToken: value("CODER_AGENT_TOKEN"),
+    network: {
+      proxy: { https: either("HTTPS_PROXY"), http: either("HTTP_PROXY"), noProxy: either("NO_PROXY") },
+      trust: {
+        certFile: value("SSL_CERT_FILE"),
+        certDir: value("SSL_CERT_DIR"),
+        extraFile: value("NODE_EXTRA_CA_CERTS"),
+      },
+    },
     faults,
   });
 }

@@ -1,6 +1,13 @@
 // One HTTP exchange, bounded in time and size, told apart by named errors.
-import * as http from "node:http";
-import * as https from "node:https";
+import {
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  request as httpRequest,
+  type RequestOptions,
+} from "node:http";
+import { request as httpsRequest } from "node:https";
 import type { Deadline } from "./deadline.ts";
 import { DeadlineError, NetworkError, WireError } from "./errors.ts";
 
@@ -14,76 +21,92 @@ export interface BodyReader<T> {
 export interface HttpRequest {
   readonly method: "GET" | "POST";
   readonly url: URL;
-  /** Address to connect to in place of the URL's host, e.g. "::1". */
-  readonly address?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Buffer;
+  /** Finds the way to the server, as options of http.request. */
+  readonly route: () => Promise<RequestOptions>;
 }
 
 export interface HttpAnswer<T> {
   readonly status: number;
-  readonly headers: http.IncomingHttpHeaders;
+  readonly headers: IncomingHttpHeaders;
   readonly body: T;
 }
 
 /**
  * Sends `request` and reads the whole answer, whatever its status; `reader` picks the body's reader by status.
- * Rejects with NetworkError, DeadlineError or the reader's WireError. Redirects are not followed: the agent's token
- * must not reach another host.
+ * Rejects with the route's error, NetworkError, DeadlineError or the reader's WireError. Follows no redirect.
  */
 export function exchange<T>(
   request: HttpRequest,
   reader: (status: number) => BodyReader<T>,
   deadline: Deadline,
 ): Promise<HttpAnswer<T>> {
-  const { method, url, body } = request;
+  const { method, url } = request;
   const what = `${method} ${url.origin}${url.pathname}`;
   const budgetMs = deadline.remainingMs();
 
   return new Promise((resolve, reject) => {
-    const client = url.protocol === "https:" ? https : http;
-    const outgoing = client.request(url, {
-      method,
-      agent: false,
-      headers: {
-        ...request.headers,
-        ...(body && { "content-length": String(body.byteLength) }),
-      },
-      ...(request.address !== undefined && { hostname: request.address }),
-    });
-
-    const fail = (error: Error): void => {
+    let outgoing: ClientRequest | undefined;
+    let settled = false;
+    const settle = (action: () => void): void => {
+      if (settled) return;
+      settled = true;
       clearTimeout(timer);
-      outgoing.destroy();
-      reject(error);
+      action();
+      outgoing?.destroy();
     };
+    const fail = (error: unknown): void => settle(() => reject(error));
     const timer = setTimeout(() => fail(new DeadlineError(what, budgetMs)), budgetMs);
 
-    outgoing.on("error", (error) => fail(new NetworkError(what, error)));
-    outgoing.on("response", (answer) => {
+    const receive = (answer: IncomingMessage): void => {
       const status = answer.statusCode ?? 0;
       const sink = reader(status);
       const guarded = (action: () => void): void => {
         try {
           action();
         } catch (error) {
-          fail(error as Error);
+          fail(error);
         }
       };
+      const cutOff = (): void => fail(new NetworkError(what, { message: "the answer was cut off" }));
       answer.on("data", (chunk: Buffer) => guarded(() => sink.push(chunk)));
-      answer.on("error", (error) => fail(new NetworkError(what, error)));
-      // Some runtimes end a cut-off answer without an error; `complete` is what tells it apart from a whole one.
-      answer.on("close", () => fail(new NetworkError(what, { message: "the answer was cut off" })));
-      answer.on("end", () =>
+      answer.on("error", cutOff);
+      answer.on("close", cutOff);
+      answer.on("end", () => {
+        // Some runtimes end a cut-off answer without an error; `complete` tells it apart from a whole one.
+        if (!answer.complete) return cutOff();
         guarded(() => {
-          if (!answer.complete) throw new NetworkError(what, { message: "the answer was cut off" });
           const result = { status, headers: answer.headers, body: sink.end() };
-          clearTimeout(timer);
-          resolve(result);
-        }),
-      );
-    });
-    outgoing.end(body);
+          settle(() => resolve(result));
+        });
+      });
+    };
+
+    const send = (route: RequestOptions): void => {
+      if (settled) return;
+      outgoing = open(request, route);
+      outgoing.on("error", (error) => fail(new NetworkError(what, error)));
+      outgoing.on("response", receive);
+      outgoing.end(request.body);
+    };
+    request.route().then(send).catch(fail);
+  });
+}
+
+function open({ method, url, headers, body }: HttpRequest, route: RequestOptions): ClientRequest {
+  const send = url.protocol === "https:" ? httpsRequest : httpRequest;
+  return send(url, {
+    // No connection is kept; with an agent of its own, a request would not use the route's connection.
+    ...(route.createConnection === undefined && { agent: false }),
+    ...route,
+    method,
+    headers: {
+      ...headers,
+      ...(route.headers as OutgoingHttpHeaders | undefined),
+      connection: "close",
+      ...(body && { "content-length": String(body.byteLength) }),
+    },
   });
 }
 

@@ -34,12 +34,17 @@ async function main(): Promise<void> {
   for (const fault of config.faults) log.error(fault);
 
   const agentApi = await step(() => findAgentApi(config, log.info));
-  if (agentApi !== null && config.statePersistence) await step(() => saveState(agentApi, log));
   const stopReserveMs = Math.min(STOP_RESERVE_MS, config.budgetMs * STOP_RESERVE_SHARE);
+  const beforeStop = budget.reserving(stopReserveMs);
+  const saving =
+    agentApi !== null && config.statePersistence
+      ? await step(() => saveState(agentApi, config, beforeStop, log))
+      : null;
   await step(
-    () => captureSnapshot(config, budget.reserving(stopReserveMs), log),
+    () => captureSnapshot(config, beforeStop, log),
     "Log snapshot capture failed, continuing shutdown",
   );
+  await saving?.saved;
   if (agentApi !== null) await step(() => stopAgentApi(agentApi, budget, log));
 
   log.info(`Shutdown complete in ${process.uptime().toFixed(1)} s`);

@@ -10,41 +10,57 @@ const ATTEMPT_MIN_MS = 250;
 
 export interface RetryOptions {
   readonly deadline: Deadline;
-  /** Told the failure and the wait before the next attempt, ms. */
-  readonly onRetry: (error: Error, waitMs: number) => void;
+  /** Told why there is another attempt, and in how many ms. */
+  readonly onRetry: (why: string, waitMs: number) => void;
   readonly random?: () => number;
 }
 
+const SILENT = Symbol();
+
 /**
- * Runs `attempt` until it succeeds, fails for good, or the deadline leaves no room for another. Each attempt gets a
- * fresh deadline of half of what is left, so that one hung connection never costs the whole budget.
+ * Runs `attempt` until it succeeds, fails for good, or the deadline leaves no room for another. An attempt that stays
+ * silent for half of what is left gets company by a second one, and the first success counts: a hung connection costs
+ * no more than that, and a slow one is not given up. So `attempt` must be safe to run twice at once.
  */
-export async function withRetries<T>(
-  attempt: (deadline: Deadline) => Promise<T>,
-  { deadline, onRetry, random = Math.random }: RetryOptions,
-): Promise<T> {
+export async function withRetries<T>(attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
+  const { deadline, onRetry, random = Math.random } = options;
   for (let tries = 0; ; tries++) {
+    const running = attempt();
     try {
-      const left = deadline.remainingMs();
-      return await attempt(deadline.capped(Math.max(left / 2, Math.min(left, 2 * ATTEMPT_MIN_MS))));
+      const patience = deadline.sleep(deadline.remainingMs() / 2).then((): typeof SILENT => SILENT);
+      const early = await Promise.race([running, patience]);
+      if (early !== SILENT) return early;
     } catch (error) {
-      const room = deadline.remainingMs() - ATTEMPT_MIN_MS;
-      if (!isTransient(error) || room <= 0) throw error;
-      const waitMs = Math.min(waitBefore(error, tries, random), room);
-      onRetry(error, waitMs);
+      const roomMs = deadline.remainingMs() - ATTEMPT_MIN_MS;
+      if (!isTransient(error) || roomMs <= 0) throw error;
+      const waitMs = waitBefore(error, tries, roomMs, random);
+      onRetry(error.message, waitMs);
       await deadline.sleep(waitMs);
+      continue;
     }
+    if (deadline.remainingMs() < 2 * ATTEMPT_MIN_MS) return running;
+    onRetry("No answer yet", 0);
+    return firstSuccess([running, withRetries(attempt, options)]);
   }
 }
 
 /** Only failures that another attempt can mend; a bug or a refusal stays what it is. */
 function isTransient(error: unknown): error is Error {
   if (error instanceof HttpError) return error.status === 429 || error.status >= 500;
-  return error instanceof NetworkError || error instanceof DeadlineError;
+  return (error instanceof NetworkError && !error.permanent) || error instanceof DeadlineError;
 }
 
-function waitBefore(error: Error, tries: number, random: () => number): number {
-  const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** tries);
-  const asked = error instanceof HttpError ? error.retryAfterMs : null;
-  return asked === null ? ceiling * random() : asked + ceiling * random();
+/** Honours what the server asks for; when that is beyond `roomMs`, a moment in its later half is the best that is left. */
+function waitBefore(error: Error, tries: number, roomMs: number, random: () => number): number {
+  const jitterMs = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** tries) * random();
+  const askedMs = error instanceof HttpError ? (error.retryAfterMs ?? 0) : 0;
+  return askedMs + jitterMs <= roomMs ? askedMs + jitterMs : roomMs * (1 - random() / 2);
+}
+
+async function firstSuccess<T>(attempts: readonly Promise<T>[]): Promise<T> {
+  try {
+    return await Promise.any(attempts);
+  } catch (error) {
+    throw (error as AggregateError).errors.at(-1);
+  }
 }

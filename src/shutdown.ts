@@ -1,25 +1,41 @@
 // The steps of a shutdown; each says what it did, and none keeps the next from its turn.
-import { fetchHistory } from "./agentapi.ts";
+import { fetchHistory, type History } from "./agentapi.ts";
 import { postSnapshot } from "./coder.ts";
 import type { Config } from "./config.ts";
 import type { Deadline } from "./deadline.ts";
+import { ShutdownError } from "./errors.ts";
 import type { Log } from "./log.ts";
 import { savesStateOnSignal, sendSignal, waitUntilGone } from "./process.ts";
 import type { ProcessInfo } from "./process-table.ts";
 import { buildSnapshot } from "./snapshot.ts";
+import { fileVersion, readStateFile, waitForNewFile } from "./state-file.ts";
 
 /** Part of the snapshot's time that AgentAPI may take to answer; the rest is for Coder. */
 const FETCH_SHARE = 0.6;
+/** AgentAPI saves within milliseconds, or not at all when it has nothing new to save. */
+const SAVE_MAX_MS = 1000;
 /** Time between SIGKILL and the end of the budget, ms. */
 const KILL_RESERVE_MS = 400;
 
-/** Lets AgentAPI write its state file, where it is asked to and able to. */
-export async function saveState(agentApi: ProcessInfo, log: Log): Promise<void> {
+/**
+ * Asks AgentAPI to write its state file, where it is meant to and able to. Returns at once; the promise inside is
+ * fulfilled when the file is written, or won't be.
+ */
+export async function saveState(agentApi: ProcessInfo, { stateFile }: Config, deadline: Deadline, log: Log) {
   const { saves, version } = await savesStateOnSignal(agentApi);
-  if (!saves) return log.info(`Warning: state is not saved, ${version} is older than 0.12.0`);
+  if (!saves) {
+    log.info(`Warning: state is not saved, ${version} is older than 0.12.0`);
+    return { saved: Promise.resolve() };
+  }
+  const before = stateFile === null ? "" : fileVersion(stateFile);
   log.info(`Sending SIGUSR1 to AgentAPI (pid ${agentApi.pid}) to save state`);
   const failure = sendSignal(agentApi, "SIGUSR1");
   if (failure !== null) log.error(`SIGUSR1 did not reach AgentAPI: ${failure}`);
+  if (failure !== null || stateFile === null) return { saved: Promise.resolve() };
+  const saved = waitForNewFile(stateFile, before, deadline.capped(SAVE_MAX_MS)).then((isNew) =>
+    log.info(isNew ? "AgentAPI saved its state" : "AgentAPI did not write its state file anew"),
+  );
+  return { saved };
 }
 
 /** Posts the end of the conversation to Coder. Throws when a snapshot that was wanted could not be delivered. */
@@ -27,11 +43,10 @@ export async function captureSnapshot(config: Config, deadline: Deadline, log: L
   if (!config.snapshotEnabled) return log.info("Log snapshot disabled, skipping");
   if (config.taskId === "") return log.info("No task ID, skipping log snapshot");
 
-  log.info(`Fetching messages from AgentAPI on port ${config.agentApiPort}`);
-  const { messages, total } = await fetchHistory(
-    config.agentApiPort,
-    config.maxMessages,
+  const { messages, total } = await readHistory(
+    config,
     deadline.capped(deadline.remainingMs() * FETCH_SHARE),
+    log,
   );
   const snapshot = buildSnapshot(messages, total);
   if (snapshot.messageCount > 0) log.info(`Retrieved ${messages.length} messages for log snapshot`);
@@ -39,6 +54,21 @@ export async function captureSnapshot(config: Config, deadline: Deadline, log: L
   if (snapshot.messageCount === 0) return log.info("No messages for log snapshot");
 
   await postSnapshot(config, snapshot.body, deadline, log);
+}
+
+/** From AgentAPI, or from the state file that it left. */
+async function readHistory(config: Config, deadline: Deadline, log: Log): Promise<History> {
+  log.info(`Fetching messages from AgentAPI on port ${config.agentApiPort}`);
+  try {
+    return await fetchHistory(config.agentApiPort, config.maxMessages, deadline);
+  } catch (error) {
+    if (!(error instanceof ShutdownError) || !config.statePersistence || config.stateFile === null)
+      throw error;
+    log.error(error.message);
+    const history = readStateFile(config.stateFile, config.maxMessages);
+    log.info(`AgentAPI does not answer, using its state file ${config.stateFile}`);
+    return history;
+  }
 }
 
 /** Ends AgentAPI politely, and by force when it outlasts the budget. */
@@ -50,5 +80,6 @@ export async function stopAgentApi(agentApi: ProcessInfo, deadline: Deadline, lo
 
   log.info(`Warning: AgentAPI (pid ${agentApi.pid}) ignores SIGTERM and time is up, sending SIGKILL`);
   sendSignal(agentApi, "SIGKILL");
-  await waitUntilGone(agentApi, deadline);
+  if (!(await waitUntilGone(agentApi, deadline)))
+    log.error(`AgentAPI (pid ${agentApi.pid}) is still running`);
 }

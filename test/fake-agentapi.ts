@@ -56,7 +56,7 @@ function answer(request: SeenRequest, options: FakeAgentApiOptions): Answer {
 }
 
 function route({ method, path }: SeenRequest, host: string, options: FakeAgentApiOptions): Answer {
-  if (path === "/") return { status: 307, headers: { Location: "/chat/embed" } };
+  if (path === "/") return redirect("/chat/embed");
   if (path !== "/messages" && path !== "/status") return plainText(404, "404 page not found");
   if (method !== "GET") return { status: 405, headers: { Allow: "GET" } };
 
@@ -104,6 +104,11 @@ function schema(host: string, name: string): string {
 function json(name: string, body: string | Uint8Array | Iterable<string>): Answer {
   const link = `</schemas/${name}ResponseBody.json>; rel="describedBy"`;
   return { status: 200, headers: { "Content-Type": "application/json", Link: link }, body };
+}
+
+function redirect(to: string): Answer {
+  const headers = { "Content-Type": "text/html; charset=utf-8", Location: to };
+  return { status: 307, headers, body: `<a href="${to}">Temporary Redirect</a>.\n\n` };
 }
 
 function plainText(status: number, text: string): Answer {

@@ -109,16 +109,18 @@ export class FakeServer implements AsyncDisposable {
   private async send(answer: Answer, seen: SeenRequest, res: ServerResponse, rate?: number): Promise<void> {
     const body = answer.body ?? "";
     const whole = typeof body === "string" || body instanceof Uint8Array ? Buffer.from(body) : null;
-    const length = whole && whole.length <= goBufferBytes && answer.status !== 204;
+    const isBare = answer.status === 204 || seen.method === "HEAD";
+    const length = whole && whole.length <= goBufferBytes && !isBare;
     res.writeHead(answer.status, { ...answer.headers, ...(length && { "Content-Length": whole.length }) });
     seen.status = answer.status;
+    const gone = once(res, "close").catch(() => undefined);
     const pieces = whole ? slices(whole, rate) : (body as Iterable<string>);
     for (const piece of pieces) {
       const flows = res.write(piece);
       if (rate !== undefined) {
         await sleep((piece.length / rate) * 1000, undefined, { signal: this.closing.signal });
       } else if (!flows) {
-        await Promise.race([once(res, "drain", { signal: this.closing.signal }), once(res, "close")]);
+        await Promise.race([once(res, "drain"), gone]);
       }
       if (res.destroyed) return;
     }
