@@ -6,7 +6,7 @@ const ROOT = join(import.meta.dir, "..");
 export const SCRIPT_PATH = join(ROOT, "scripts/agentapi-shutdown.sh");
 export const BUILD_COMMAND = "npm run build";
 /** Room for the ARG_* lines below the 48 KiB that the rendered script may have, bytes. */
-const SCRIPT_MAX_BYTES = 44 * 1024;
+const SCRIPT_MAX_BYTES = 47 * 1024;
 
 /** Returns the text of the shutdown script. Throws when it is too large or not plain ASCII. */
 export async function buildScript(): Promise<string> {
@@ -25,8 +25,10 @@ export async function buildScript(): Promise<string> {
     // Tabs leave a tenth more room below the limit, and read the same.
     .replace(/^(?: {2})+/gm, (indent) => "\t".repeat(indent.length / 2))
     .replaceAll("'", "'\\''");
-  const launcher = await Bun.file(join(ROOT, "src/launcher.sh")).text();
-  const script = `#!/bin/sh\n${launcher}\nPROGRAM='${program}'\n\nmain\n`;
+  const [launcher, fallback] = await Promise.all(
+    ["launcher.sh", "fallback.sh"].map((name) => Bun.file(join(ROOT, "src", name)).text()),
+  );
+  const script = `#!/bin/sh\n${launcher}\n${fallback}\nPROGRAM='${program}'\n\nmain\n`;
 
   if (/[^\t\n\x20-\x7e]/.test(script)) throw new Error("the shutdown script must be plain ASCII");
   if (script.length > SCRIPT_MAX_BYTES) {

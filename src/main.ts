@@ -13,7 +13,7 @@ const NODE_MIN_MAJOR = 18;
 const STOP_RESERVE_MS = 3000;
 const STOP_RESERVE_SHARE = 0.4;
 /** The runtime's own end takes a moment too, ms. */
-const EXIT_RESERVE_MS = 200;
+const EXIT_RESERVE_MS = 300;
 
 async function main(): Promise<void> {
   const config = readConfig(process.env);

@@ -35,6 +35,8 @@ export interface Tools {
   cliConfig: string;
   agentapi: string;
   agentapiVersion: string;
+  /** Node.js 18; null without --all or CI. */
+  oldNode: string | null;
   /** Newest first. */
   coderProviders: [string, ...string[]];
   nullProvider: string;
@@ -42,7 +44,7 @@ export interface Tools {
 }
 
 /** Goes up when the shape of Tools changes, so that an old file counts as missing. */
-export const format = 1;
+export const format = 2;
 
 export function readTools(): Tools {
   const tools = findTools();

@@ -18,6 +18,8 @@ export const nullProviderVersion = pinnedBy(
   "node_modules/@cdktf/provider-null/lib/provider/index.js",
   /providerVersion: '([^']+)'/,
 );
+/** The last release of the oldest line that the shutdown script supports. */
+export const oldNodeVersion = "18.20.8";
 /** The `go` directive of OpenTofu, the most demanding of what is built. */
 export const goVersion = "1.26";
 

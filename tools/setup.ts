@@ -5,6 +5,7 @@ import { ensureAgentapi } from "./agentapi.ts";
 import { writeWhole } from "./artefact.ts";
 import { cacheDir, findTools, format, toolsFile, type Tools } from "./inventory.ts";
 import { agentapiVersion, newestCoderProvider, nullProviderVersion, oldestCoderProvider } from "./pins.ts";
+import { ensureOldNode } from "./old-node.ts";
 import { coderProvider, nullProvider } from "./provider.ts";
 import { cliConfigFile, fillMirror } from "./providers.ts";
 import { say, SetupError } from "./run.ts";
@@ -24,6 +25,7 @@ async function setUp(args: readonly string[]): Promise<void> {
   mkdirSync(cacheDir, { recursive: true });
   const terraforms = await pickTerraforms(all);
   const agentapi = await ensureAgentapi();
+  const oldNode = all ? await ensureOldNode() : null;
   const providerOrigins = await fillMirror(
     terraforms,
     [nullProvider(nullProviderVersion), ...coderProviders.map(coderProvider)],
@@ -36,6 +38,7 @@ async function setUp(args: readonly string[]): Promise<void> {
     cliConfig: cliConfigFile,
     agentapi,
     agentapiVersion,
+    oldNode,
     coderProviders,
     nullProvider: nullProviderVersion,
     providerOrigins,
