@@ -27,13 +27,14 @@ seconds_left() {
 }
 
 # run RUNTIME ARGUMENT...: gives the program to a runtime on standard input. No file is written, so /tmp may be
-# read-only or noexec; no here-document either, for which bash would write one. Options that the workspace sets for
-# its own programs stay out of it. Status 0 means that the whole shutdown is done.
+# read-only or noexec; no here-document either, for which bash would write one, and no cache. Options that the
+# workspace sets for its own programs stay out of it. Status 0 means that the whole shutdown is done.
 run() {
   _left=$(seconds_left)
   [ -f "$1" ] && [ -x "$1" ] && [ "$_left" -ge 1 ] || return 1
   printf '%s\n' "$PROGRAM" |
-    NODE_OPTIONS='' BUN_OPTIONS='' SECONDS_SPENT=$((budget - _left)) "$@" &
+    NODE_OPTIONS='' BUN_OPTIONS='' BUN_RUNTIME_TRANSPILER_CACHE_PATH=0 DENO_DIR=/dev/null \
+      SECONDS_SPENT=$((budget - _left)) "$@" &
   _runtime=$!
   # The program ends in time by itself; this is for a runtime that hangs. Not every sleep knows fractions.
   (

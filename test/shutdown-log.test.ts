@@ -1,14 +1,5 @@
 import { expect, test } from "bun:test";
-import {
-  chmodSync,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  readFileSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, linkSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { startFakeAgentApi } from "./fake-agentapi.ts";
 import { startFakeCoder } from "./fake-coder.ts";
@@ -133,12 +124,14 @@ test("an image without a runtime gets one clear line, and exit status 0", async 
   expect(exitCode).toBe(0);
 });
 
-test("nothing but the log is written", async () => {
+test.each([...RUNTIMES])("nothing but the log is written, with $name", async (each) => {
   using home = new Home();
   await using coder = await startFakeCoder();
   await using agentApi = await startFakeAgentApi({ messages: MESSAGES });
-  const env = { TMPDIR: home.path("no-such-folder") };
-  await home.stop({ coder, agentApiPort: agentApi.port, runtime, env });
+  mkdirSync(home.path("tmp"));
+  await home.stop({ coder, agentApiPort: agentApi.port, runtime: each, env: { TMPDIR: home.path("tmp") } });
   expect(coder.readSnapshot()).toHaveLength(1);
-  expect(existsSync(home.path("no-such-folder"))).toBe(false);
+  expect([...new Bun.Glob("**/*").scanSync({ cwd: home.dir, dot: true, onlyFiles: true })]).toEqual([
+    `${MODULE_DIR_NAME}/agentapi-shutdown.log`,
+  ]);
 });
