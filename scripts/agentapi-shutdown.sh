@@ -224,7 +224,7 @@ var Deadline = class _Deadline {
 // src/errors.ts
 var ShutdownError = class extends Error {
 };
-var UNTRUSTED = "its certificate comes from an authority that this image does not trust; add that CA to the system'\''s certificates, or name its file in SSL_CERT_FILE or NODE_EXTRA_CA_CERTS";
+var UNTRUSTED = `its certificate ${process.versions["deno"] ? "has expired, or " : ""}comes from an authority that this image does not trust; add that CA to the system'\''s certificates, or name its file in SSL_CERT_FILE or NODE_EXTRA_CA_CERTS`;
 var CERTIFICATE_FAULTS = {
 	CERT_HAS_EXPIRED: "its certificate has expired",
 	CERT_NOT_YET_VALID: "its certificate is not valid yet, or this machine'\''s clock is wrong",
@@ -506,11 +506,14 @@ async function waitUntilGone(info, deadline) {
 	}
 }
 
+// src/agentapi.ts
+var import_node_net = require("node:net");
+
 // src/http.ts
 var import_node_http = require("node:http");
 var import_node_https = require("node:https");
-function exchange(request, reader, deadline) {
-	const { method, url } = request;
+function exchange(request2, reader, deadline) {
+	const { method, url } = request2;
 	const what = `${method} ${url.origin}${url.pathname}`;
 	const budgetMs = deadline.remainingMs();
 	return new Promise((resolve, reject) => {
@@ -549,19 +552,17 @@ function exchange(request, reader, deadline) {
 		};
 		const send = (route) => {
 			if (settled) return;
-			outgoing = open(request, route);
+			outgoing = open(request2, route);
 			outgoing.on("error", (error) => fail(new NetworkError(what, error)));
 			outgoing.on("response", receive);
-			outgoing.end(request.body);
+			outgoing.end(request2.body);
 		};
-		request.route().then(send).catch(fail);
+		request2.route().then(send).catch(fail);
 	});
 }
 function open({ method, url, headers, body }, route) {
 	const send = url.protocol === "https:" ? import_node_https.request : import_node_http.request;
 	return send(url, {
-		// No connection is kept; with an agent of its own, a request would not use the route'\''s connection.
-		...route.createConnection === void 0 && { agent: false },
 		...route,
 		method,
 		headers: {
@@ -604,7 +605,7 @@ async function fetchHistory(port, keep, deadline) {
 					method: "GET",
 					url,
 					headers: { host: url.host, accept: "application/json" },
-					route: async () => ({ hostname: address })
+					route: async () => ({ createConnection: () => (0, import_node_net.connect)(port, address) })
 				},
 				(status2) => status2 === 200 ? historyReader(keep) : textReader(ERROR_MAX_BYTES),
 				deadline
@@ -677,11 +678,11 @@ async function firstSuccess(attempts) {
 
 // src/route.ts
 var import_node_http2 = require("node:http");
-var import_node_https2 = require("node:https");
+var import_node_net3 = require("node:net");
 var import_node_tls2 = require("node:tls");
 
 // src/proxy.ts
-var import_node_net = require("node:net");
+var import_node_net2 = require("node:net");
 function proxyFor(url, settings) {
 	const text = (url.protocol === "https:" ? settings.https : settings.http).trim();
 	if (text === "" || !mayProxy(url, settings.noProxy)) return null;
@@ -698,14 +699,14 @@ function mayProxy(url, noProxy) {
 	return !noProxy.split(",").map((entry) => entry.trim().toLowerCase()).some((entry) => entry !== "" && matches(entry, host, port));
 }
 function isLoopback(host) {
-	return host === "::1" || (0, import_node_net.isIP)(host) === 4 && host.startsWith("127.");
+	return host === "::1" || (0, import_node_net2.isIP)(host) === 4 && host.startsWith("127.");
 }
 function matches(entry, host, port) {
 	if (entry === "*") return true;
 	if (/^[0-9a-f.:]+\/\d+$/.test(entry)) return isInNetwork(host, entry);
-	const { name, portOnly } = (0, import_node_net.isIP)(entry) === 6 ? { name: entry, portOnly: "" } : splitPort(entry);
+	const { name, portOnly } = (0, import_node_net2.isIP)(entry) === 6 ? { name: entry, portOnly: "" } : splitPort(entry);
 	if (portOnly !== "" && portOnly !== port) return false;
-	if ((0, import_node_net.isIP)(host) !== 0) return name === host;
+	if ((0, import_node_net2.isIP)(host) !== 0) return name === host;
 	const domain = name.replace(/^\*?\./, "");
 	return host.endsWith(`.${domain}`) || host === domain && name === domain;
 }
@@ -715,10 +716,10 @@ function splitPort(entry) {
 }
 function isInNetwork(host, network) {
 	const [address, prefix] = network.split("/");
-	const family = (0, import_node_net.isIP)(host);
-	if (family === 0 || family !== (0, import_node_net.isIP)(address)) return false;
+	const family = (0, import_node_net2.isIP)(host);
+	if (family === 0 || family !== (0, import_node_net2.isIP)(address)) return false;
 	const type = family === 6 ? "ipv6" : "ipv4";
-	const list = new import_node_net.BlockList();
+	const list = new import_node_net2.BlockList();
 	try {
 		list.addSubnet(address, Number(prefix), type);
 	} catch {
@@ -770,43 +771,33 @@ async function routeTo(url, network) {
 			`a ${proxy.protocol} proxy is not supported, use an http one`
 		);
 	}
-	if (url.protocol === "http:") return proxy === null ? {} : viaHttpProxy(url, proxy, network);
-	const servername = url.hostname.replace(/^\[|\]$/g, "");
-	const target = proxy === null ? { host: servername, port: portOf(url) } : { socket: await tunnel(url, proxy, network) };
-	return { createConnection: () => secure(target, servername, network) };
-}
-function viaHttpProxy(url, proxy, network) {
-	const { hostname } = proxy;
-	return {
-		path: url.href,
-		headers: proxyHeaders(proxy),
-		...proxy.protocol === "https:" ? { createConnection: () => secure({ host: hostname, port: portOf(proxy) }, hostname, network) } : { hostname, port: portOf(proxy) }
-	};
+	if (url.protocol === "http:") {
+		const createConnection = () => open2(proxy ?? url, network);
+		return { createConnection, ...proxy && { path: url.href, headers: proxyHeaders(proxy) } };
+	}
+	const socket = proxy && await tunnel(url, proxy, network);
+	return { createConnection: () => open2(url, network, socket) };
 }
 function tunnel(url, proxy, network) {
 	const authority = `${url.hostname}:${portOf(url)}`;
 	const what = `CONNECT ${authority} by proxy ${proxy.host}`;
 	return new Promise((resolve, reject) => {
-		const send = proxy.protocol === "https:" ? import_node_https2.request : import_node_http2.request;
-		const request = send({
-			hostname: proxy.hostname,
-			port: portOf(proxy),
+		const asking = (0, import_node_http2.request)({
 			method: "CONNECT",
 			path: authority,
 			headers: { host: authority, ...proxyHeaders(proxy) },
-			agent: false,
-			...proxy.protocol === "https:" && { ca: trustedAuthorities(network.trust) }
+			createConnection: () => open2(proxy, network)
 		});
-		request.on("error", (error) => reject(new NetworkError(what, error)));
+		asking.on("error", (error) => reject(new NetworkError(what, error)));
 		const refuse = (status) => reject(
 			new HttpError(what, status ?? 0, status === 407 ? "the proxy asks for a user and password" : "")
 		);
-		request.on("response", (answer) => refuse(answer.statusCode));
-		request.on(
+		asking.on("response", (answer) => refuse(answer.statusCode));
+		asking.on(
 			"connect",
 			(answer, socket) => answer.statusCode === 200 ? resolve(socket) : refuse(answer.statusCode)
 		);
-		request.end();
+		asking.end();
 	});
 }
 function proxyHeaders(proxy) {
@@ -814,8 +805,11 @@ function proxyHeaders(proxy) {
 	const credentials = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`;
 	return { "proxy-authorization": `Basic ${Buffer.from(credentials).toString("base64")}` };
 }
-function secure(target, name, network) {
-	const servername = /^[\d.]+$|:/.test(name) ? {} : { servername: name };
+function open2(url, network, socket) {
+	const host = url.hostname.replace(/^\[|\]$/g, "");
+	if (url.protocol === "http:") return (0, import_node_net3.connect)(portOf(url), host);
+	const target = { host, port: portOf(url), ...socket && { socket } };
+	const servername = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
 	return (0, import_node_tls2.connect)({ ...target, ...servername, ca: trustedAuthorities(network.trust) });
 }
 function portOf(url) {

@@ -1,4 +1,5 @@
 // Reads the conversation from the AgentAPI server of this workspace.
+import { connect } from "node:net";
 import type { Deadline } from "./deadline.ts";
 import { DeadlineError, HttpError, ShutdownError, WireError } from "./errors.ts";
 import { type BodyReader, exchange, parseJson, textReader } from "./http.ts";
@@ -27,7 +28,7 @@ export async function fetchHistory(port: number, keep: number, deadline: Deadlin
           method: "GET",
           url,
           headers: { host: url.host, accept: "application/json" },
-          route: async () => ({ hostname: address }),
+          route: async () => ({ createConnection: () => connect(port, address) }),
         },
         (status) => (status === 200 ? historyReader(keep) : textReader(ERROR_MAX_BYTES)),
         deadline,

@@ -8,6 +8,7 @@ import {
   type RequestOptions,
 } from "node:http";
 import { request as httpsRequest } from "node:https";
+import type { Socket } from "node:net";
 import type { Deadline } from "./deadline.ts";
 import { DeadlineError, NetworkError, WireError } from "./errors.ts";
 
@@ -23,8 +24,13 @@ export interface HttpRequest {
   readonly url: URL;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Buffer;
-  /** Finds the way to the server, as options of http.request. */
-  readonly route: () => Promise<RequestOptions>;
+  /** Finds the way to the server. */
+  readonly route: () => Promise<Route>;
+}
+
+/** Options of http.request. Each brings its own connection: an agent would keep it, and may ask a proxy of its own. */
+export interface Route extends Pick<RequestOptions, "path" | "headers"> {
+  readonly createConnection: () => Socket;
 }
 
 export interface HttpAnswer<T> {
@@ -83,7 +89,7 @@ export function exchange<T>(
       });
     };
 
-    const send = (route: RequestOptions): void => {
+    const send = (route: Route): void => {
       if (settled) return;
       outgoing = open(request, route);
       outgoing.on("error", (error) => fail(new NetworkError(what, error)));
@@ -94,11 +100,9 @@ export function exchange<T>(
   });
 }
 
-function open({ method, url, headers, body }: HttpRequest, route: RequestOptions): ClientRequest {
+function open({ method, url, headers, body }: HttpRequest, route: Route): ClientRequest {
   const send = url.protocol === "https:" ? httpsRequest : httpRequest;
   return send(url, {
-    // No connection is kept; with an agent of its own, a request would not use the route's connection.
-    ...(route.createConnection === undefined && { agent: false }),
     ...route,
     method,
     headers: {

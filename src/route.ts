@@ -1,9 +1,9 @@
 // Opens the way to a server: direct or by a proxy, with TLS that trusts what this system trusts.
-import { request as httpRequest, type RequestOptions } from "node:http";
-import { request as httpsRequest } from "node:https";
-import type { Socket } from "node:net";
-import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
+import { request } from "node:http";
+import { connect, type Socket } from "node:net";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
 import { HttpError, NetworkError, WireError } from "./errors.ts";
+import type { Route } from "./http.ts";
 import { type ProxySettings, proxyFor } from "./proxy.ts";
 import { type TrustSettings, trustedAuthorities } from "./trust.ts";
 
@@ -13,10 +13,10 @@ export interface Network {
 }
 
 /**
- * Returns the options that make http.request take the way to `url`. Rejects with NetworkError, or with HttpError when
- * a proxy refuses. The proxy's password is in no message.
+ * Returns the way to `url`. Rejects with NetworkError, or with HttpError when a proxy refuses. The proxy's password is
+ * in no message.
  */
-export async function routeTo(url: URL, network: Network): Promise<RequestOptions> {
+export async function routeTo(url: URL, network: Network): Promise<Route> {
   const proxy = proxyFor(url, network.proxy);
   if (proxy !== null && !/^https?:$/.test(proxy.protocol)) {
     throw new WireError(
@@ -24,24 +24,13 @@ export async function routeTo(url: URL, network: Network): Promise<RequestOption
       `a ${proxy.protocol} proxy is not supported, use an http one`,
     );
   }
-  if (url.protocol === "http:") return proxy === null ? {} : viaHttpProxy(url, proxy, network);
-
-  const servername = url.hostname.replace(/^\[|\]$/g, "");
-  const target =
-    proxy === null ? { host: servername, port: portOf(url) } : { socket: await tunnel(url, proxy, network) };
-  return { createConnection: () => secure(target, servername, network) };
-}
-
-/** A plain request goes to the proxy with the whole address in its first line. */
-function viaHttpProxy(url: URL, proxy: URL, network: Network): RequestOptions {
-  const { hostname } = proxy;
-  return {
-    path: url.href,
-    headers: proxyHeaders(proxy),
-    ...(proxy.protocol === "https:"
-      ? { createConnection: () => secure({ host: hostname, port: portOf(proxy) }, hostname, network) }
-      : { hostname, port: portOf(proxy) }),
-  };
+  if (url.protocol === "http:") {
+    const createConnection = (): Socket => open(proxy ?? url, network);
+    // A plain request goes to the proxy with the whole address in its first line.
+    return { createConnection, ...(proxy && { path: url.href, headers: proxyHeaders(proxy) }) };
+  }
+  const socket = proxy && (await tunnel(url, proxy, network));
+  return { createConnection: () => open(url, network, socket) };
 }
 
 /** Asks the proxy by CONNECT for a connection to the server, which TLS then runs through. */
@@ -49,27 +38,23 @@ function tunnel(url: URL, proxy: URL, network: Network): Promise<Socket> {
   const authority = `${url.hostname}:${portOf(url)}`;
   const what = `CONNECT ${authority} by proxy ${proxy.host}`;
   return new Promise((resolve, reject) => {
-    const send = proxy.protocol === "https:" ? httpsRequest : httpRequest;
-    const request = send({
-      hostname: proxy.hostname,
-      port: portOf(proxy),
+    const asking = request({
       method: "CONNECT",
       path: authority,
       headers: { host: authority, ...proxyHeaders(proxy) },
-      agent: false,
-      ...(proxy.protocol === "https:" && { ca: trustedAuthorities(network.trust) }),
+      createConnection: () => open(proxy, network),
     });
-    request.on("error", (error) => reject(new NetworkError(what, error)));
+    asking.on("error", (error) => reject(new NetworkError(what, error)));
     const refuse = (status: number | undefined): void =>
       reject(
         new HttpError(what, status ?? 0, status === 407 ? "the proxy asks for a user and password" : ""),
       );
     // A refusal may come either way, depending on the runtime.
-    request.on("response", (answer) => refuse(answer.statusCode));
-    request.on("connect", (answer, socket) =>
+    asking.on("response", (answer) => refuse(answer.statusCode));
+    asking.on("connect", (answer, socket) =>
       answer.statusCode === 200 ? resolve(socket) : refuse(answer.statusCode),
     );
-    request.end();
+    asking.end();
   });
 }
 
@@ -79,10 +64,14 @@ function proxyHeaders(proxy: URL): Record<string, string> {
   return { "proxy-authorization": `Basic ${Buffer.from(credentials).toString("base64")}` };
 }
 
-function secure(target: ConnectionOptions, name: string, network: Network): TLSSocket {
-  // An address is no server name, but it is what the certificate is checked against.
-  const servername = /^[\d.]+$|:/.test(name) ? {} : { servername: name };
-  return connect({ ...target, ...servername, ca: trustedAuthorities(network.trust) });
+/** Connects to the server or proxy at `url`, through `socket` where there is one. */
+function open(url: URL, network: Network, socket?: Socket | null): Socket {
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  if (url.protocol === "http:") return connect(portOf(url), host);
+  // Through a socket, `host` is still what the certificate is checked against; an address is no server name.
+  const target: ConnectionOptions = { host, port: portOf(url), ...(socket && { socket }) };
+  const servername = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
+  return connectTls({ ...target, ...servername, ca: trustedAuthorities(network.trust) });
 }
 
 function portOf(url: URL): number {
