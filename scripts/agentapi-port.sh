@@ -1,6 +1,7 @@
 # Who serves AgentAPI's port, and whom the PID file names. Part of the start script, see agentapi-start.sh.
 # shellcheck shell=sh disable=SC2154 # the variables are set there
 
+# The last one found is asked: curl is the fastest and knows the most.
 find_http_client() {
   http_client=none
   for _client in deno bun node wget curl; do

@@ -11,7 +11,7 @@
 #   BOUNDARY_REPOSITORY_URL  boundary's sources (https://github.com/coder/boundary.git)
 #
 # Never `set -x` here, and never print a value: scripts and variables may hold secrets, and the agent's log keeps both.
-# shellcheck disable=SC2154,SC2034 # the ARG_* stand in front of this text, and so do functions that use our variables
+# shellcheck shell=sh disable=SC2154,SC2034 # the ARG_* stand in front of this text, and so do functions that use our variables
 
 set -u
 
@@ -45,7 +45,7 @@ have() {
 }
 
 pause() {
-  sleep 0.1 2>/dev/null || sleep 1 # POSIX knows whole seconds only
+  sleep 0.05 2>/dev/null || sleep 1 # POSIX knows whole seconds only
 }
 
 # replace_file PATH MODE: standard input becomes the file's content. Nobody else can read it at any time, and what
@@ -94,6 +94,18 @@ follow() {
     pause
   done
   cat <&4
+}
+
+# AgentAPI, bash and many installers need a folder for temporary files. Where /tmp is read-only or full, they get ours.
+find_temporary_folder() {
+  _trial=${TMPDIR:-/tmp}/agentapi-start.$$
+  if (umask 077 && mkdir "$_trial" && echo trial >"$_trial/trial") 2>/dev/null; then
+    rm -r "$_trial"
+    return 0
+  fi
+  rm -rf "$_trial" 2>/dev/null
+  (umask 077 && mkdir -p "$module_dir/tmp") || fail "folder $module_dir/tmp cannot be created"
+  export TMPDIR="$module_dir/tmp"
 }
 
 export_settings() {
@@ -150,7 +162,7 @@ start_agentapi() {
 wait_for_agentapi() {
   _deadline=$(($(date +%s) + ${AGENTAPI_START_TIMEOUT:-15}))
   _answers=0
-  while [ "$(date +%s)" -lt "$_deadline" ]; do
+  while [ "$(date +%s)" -le "$_deadline" ]; do
     if get_status >/dev/null; then
       _answers=$((_answers + 1))
       [ "$_answers" -lt 3 ] || return 0
@@ -176,6 +188,7 @@ main() {
   make_folder "$ARG_WORKDIR"
   (umask 077 && mkdir -p "$module_dir/scripts" "$bin_dir") || fail "folder $module_dir cannot be created"
   export PATH="$bin_dir:$PATH"
+  find_temporary_folder
   find_http_client
   warn_of_missing_tools
 

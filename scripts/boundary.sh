@@ -41,7 +41,7 @@ copy_coder() {
     no_boundary "coder cannot be copied to $module_dir/coder-no-caps"
 }
 
-# The installer chooses the build for this machine. It works in TMPDIR and calls sudo itself.
+# The installer chooses the build for this machine, and calls sudo itself.
 install_boundary() {
   say "Installing boundary $ARG_BOUNDARY_VERSION"
   _installer=$module_dir/boundary-install.sh
@@ -52,7 +52,7 @@ install_boundary() {
   if [ -w "$install_dir" ] || sudo -n true 2>/dev/null; then
     _target=$install_dir
   fi
-  TMPDIR="$module_dir" INSTALL_DIR="$_target" bash "$_installer" --version "$ARG_BOUNDARY_VERSION" </dev/null ||
+  INSTALL_DIR="$_target" bash "$_installer" --version "$ARG_BOUNDARY_VERSION" </dev/null ||
     no_boundary 'its install script failed'
   rm -f "$_installer"
 }

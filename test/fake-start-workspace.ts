@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { freePort } from "./free-port.ts";
 import { runScript, type ScriptRun } from "./run-script.ts";
 import { closedPath } from "./runtimes.ts";
@@ -146,7 +146,8 @@ export class StartWorkspace extends Workspace {
 
   override async [Symbol.asyncDispose](): Promise<void> {
     await this.end();
-    await super[Symbol.asyncDispose]();
+    // No stop: Terraform's own files go with the folder, and nothing else is left.
+    rmSync(this.dir, { recursive: true, force: true });
     rmSync(this.bin, { recursive: true, force: true });
   }
 }
@@ -176,7 +177,8 @@ export function signal(pid: number, name: NodeJS.Signals | 0): boolean {
 }
 
 function addProgram(folder: string, name: string, text: string): void {
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, name), text);
-  chmodSync(join(folder, name), 0o755);
+  const path = join(folder, name);
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+  chmodSync(path, 0o755);
 }
