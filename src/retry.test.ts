@@ -46,7 +46,7 @@ test.each([
 
 test("gives a silent attempt company, and the first success counts", async () => {
   const answers = [new Promise<string>(() => {}), Promise.resolve("second")];
-  expect(await withRetries(() => answers.shift()!, options(1000))).toBe("second");
+  expect(await withRetries(() => answers.shift()!, options(1500))).toBe("second");
 });
 
 test("does not give up a slow attempt for its company", async () => {
@@ -58,7 +58,7 @@ test("does not give up a slow attempt for its company", async () => {
 test("retries beside a silent attempt when its company fails", async () => {
   const { attempt } = failing([new HttpError("POST", 503, "")]);
   const answers = [() => new Promise<string>(() => {}), attempt, attempt];
-  expect(await withRetries(() => answers.shift()!(), options(1500))).toBe("delivered");
+  expect(await withRetries(() => answers.shift()!(), options(4000))).toBe("delivered");
 });
 
 test("gives up when no attempt fits any more, with the last failure", async () => {
@@ -87,4 +87,28 @@ test("uses the last moment when the server asks for more time than there is", as
   });
   expect(result).toBe("delivered");
   expect(waits[0]).toBeWithin(100, 601);
+});
+
+test("spreads over as much time again as the server asks for, so that those sent away together don't come back together", async () => {
+  const waits: number[] = [];
+  const { attempt } = failing([new HttpError("POST", 429, "", 300)]);
+  await withRetries(attempt, {
+    ...options(5000),
+    random: () => 1,
+    onRetry: (_: string, waitMs: number) => waits.push(waitMs),
+  });
+  expect(waits).toEqual([600]);
+});
+
+test("comes more often when little time is left, so that no place goes unused", async () => {
+  const waits: number[] = [];
+  const failure = new HttpError("POST", 429, "");
+  const { attempt } = failing([failure, failure, failure]);
+  const result = await withRetries(attempt, {
+    ...options(1000),
+    random: () => 1,
+    onRetry: (_: string, waitMs: number) => waits.push(waitMs),
+  });
+  expect(result).toBe("delivered");
+  expect(waits).toEqual([200, 200, 200]);
 });

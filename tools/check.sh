@@ -39,6 +39,7 @@ go_vet() (
   cd tools/terraform-provider-null && go vet ./...
 )
 
+export TF_CLI_CONFIG_FILE="$PWD/.cache/terraform.tfrc"
 terraform=$(bun -e 'console.log(require("./tools/inventory.ts").readTools().terraforms[0].path)')
 scripts=$(git ls-files '*.sh')
 
