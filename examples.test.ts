@@ -1,5 +1,5 @@
 // The examples apply, and so does what the README shows.
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -11,6 +11,8 @@ import { scriptOf } from "./test/state.ts";
 import { Terraform } from "./test/terraform.ts";
 import { agentEnv } from "./test/workspace.ts";
 import { readTools } from "./tools/inventory.ts";
+
+setDefaultTimeout(60_000);
 
 /** A copy of the module with its examples, so that no test leaves files in the repository. */
 class Copy implements Disposable {

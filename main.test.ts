@@ -1,5 +1,5 @@
 // End to end: `terraform apply` starts a workspace with a real AgentAPI, `terraform destroy` stops it.
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -11,6 +11,8 @@ import { findAttributes, scriptOf } from "./test/state.ts";
 import { Terraform, type Variables } from "./test/terraform.ts";
 import { Workspace } from "./test/workspace.ts";
 import { readTools } from "./tools/inventory.ts";
+
+setDefaultTimeout(60_000);
 
 const tools = readTools();
 const agent = join(import.meta.dir, "demo/agent.sh");
@@ -117,7 +119,11 @@ test("any value reaches the scripts unchanged, and none is run", async () => {
 });
 
 test("the rendered shutdown script stays far below Linux's limit for one argument", async () => {
-  using root = new Root({});
+  using root = new Root({
+    task_id: crypto.randomUUID(),
+    module_dir_name: ".claude-module",
+    pid_file_path: "/home/coder/.claude-module/agentapi.pid",
+  });
   const script = scriptOf(await root.terraform.apply(), "agentapi_shutdown");
   expect(Buffer.byteLength(script)).toBeLessThanOrEqual(48 * 1024);
 });

@@ -72,7 +72,8 @@ locals {
   shutdown_script = join("\n", concat(
     ["#!/bin/sh"],
     [for name, value in local.shutdown_args : "export ${name}='${replace(value, "'", "'\\''")}'"],
-    [file("${path.module}/scripts/agentapi-shutdown.sh")],
+    # Indentation, comments and empty lines stay behind: they are a seventh of it, and none of it is inside a string.
+    [replace(file("${path.module}/scripts/agentapi-shutdown.sh"), "/(?m)^[ \\t]*(((#|// ).*)?\\n)?/", "")],
   ))
 
   quoted_module_dir = "'${replace(var.module_dir_name, "'", "'\\''")}'"

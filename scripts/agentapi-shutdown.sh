@@ -33,7 +33,7 @@ seconds_left() {
 run() {
   _left=$(seconds_left)
   [ -f "$1" ] && [ -x "$1" ] && [ "$_left" -ge 1 ] || return 1
-  printf '%s\n' "$PROGRAM" |
+  put "$PROGRAM" |
     NODE_OPTIONS='' BUN_OPTIONS='' BUN_RUNTIME_TRANSPILER_CACHE_PATH=0 DENO_DIR=/dev/null \
       SECONDS_SPENT=$((budget - _left)) "$@" &
   _runtime=$!
@@ -128,19 +128,345 @@ main() {
   try_on_path node bun deno || try_homes || try_agents || fallback
 }
 
-# Without a JavaScript runtime.
+# shellcheck disable=SC2154 # budget and started_at are the launcher's
+# Without a JavaScript runtime: the snapshot by curl and jq, the rest by sh. Times are tenths of a second since the start.
 
-fallback() {
-  echo 'Error: no JavaScript runtime on PATH (node >= 18, bun or deno); install one to save log snapshots' >&2
-  echo 'Log snapshot capture failed, continuing shutdown'
-  echo 'Shutdown complete'
+nl='
+'
+
+# A builtin in every shell (ksh may lack printf), since everybody can read the arguments of a program. No here-document
+# either: some shells write one to a file.
+put() {
+  # shellcheck disable=SC3018
+  if [ -n "${KSH_VERSION:-}" ]; then print -rn -- "$1"; else printf %s "$1"; fi
 }
 
+say() {
+  put "$1$nl"
+  put "$(date -u +%Y-%m-%dT%H:%M:%SZ) $1$nl" >>"$log"
+} 2>/dev/null
+
+err() { say "Error: $1" >&2; }
+
+now() {
+  read -r _up _ </proc/uptime || _up=$(date +%s).00
+  _up=${_up%.*}${_up#*.}
+  echo $((${_up%?} - zero))
+} 2>/dev/null
+
+# left N: what is left before the last N of the budget.
+left() { echo $((limit - $1 - $(now))); }
+
+seconds() { echo "$(($1 / 10)).$(($1 % 10))"; }
+
+nap() { sleep "$(seconds "$1")" 2>/dev/null || sleep $((($1 + 9) / 10)); }
+
+# number NAME DEFAULT MIN MAX: sets `value`, to the default where it makes no sense.
+number() {
+  eval "value=\${$1:-$2}"
+  case $value in *[!0-9]* | 0* | ??????*) ;; *) [ "$value" -ge "$3" ] && [ "$value" -le "$4" ] && return ;; esac
+  value=$2
+}
+
+open_log() {
+  mkdir -p "$dir"
+  _log=$dir/agentapi-shutdown.log
+  [ -e "$_log" ] || [ -L "$_log" ] || put '' >"$_log"
+  # shellcheck disable=SC2012,SC2046
+  set -- $(ls -dln "$_log") ''
+  case "$1 ${2:-} ${3:-}" in
+    -*" 1 $(id -u)") log=$_log && chmod 600 "$log" ;;
+    *) say "Warning: no log file at $_log: it is not a regular file of this user" && return ;;
+  esac
+  [ "$5" -le 262144 ] || { _tail=$(tail -c 65536 "$log" | sed 1d) && put "$_tail$nl" >"$log"; }
+}
+
+# Sets `name` and `born` of process $1; fails when it is gone, or only its zombie is left.
+inspect() {
+  if _stat=$(cat "/proc/$1/stat"); then
+    name=$(readlink "/proc/$1/exe")
+    # shellcheck disable=SC2086
+    set -- ${_stat##*) }
+  else
+    # shellcheck disable=SC2046
+    set -- $(ps -o stat= -o comm= -p "$1")
+    name=${2:-}
+  fi
+  name=${name##*/} name=${name%" (deleted)"} born=${20:-}
+  case ${1:-Z} in [ZX]*) return 1 ;; esac
+} 2>/dev/null
+
+is_named() { [ "$name" != "${name#agentapi}" ]; }
+
+listens() {
+  _fds=$(ls -l "/proc/$1/fd" 2>/dev/null)
+  for _socket in $sockets; do
+    case $_fds in *"socket:[$_socket]"*) return ;; esac
+  done
+  return 1
+}
+
+# Field 22 of proc_pid_stat(5) counts 1/100 s from the boot.
+is_newer_than() {
+  _written=$(date -r "$1" +%s || stat -c %Y "$1")
+  _booted=$(sed -n 's/^btime //p' /proc/stat)
+  [ $((_booted + ${born%??})) -gt $((_written + 2)) ]
+} 2>/dev/null
+
+# Sets `pid` to the AgentAPI that serves the port: the one that PID file $1 names, else the one that listens.
+find_agentapi() {
+  sockets=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | while read -r _ _at _ _state _ _ _ _ _ _inode _; do
+    [ "$_state" = 0A ] && [ $((0x${_at##*:})) = "$port" ] && echo "$_inode"
+  done)
+  { [ ! -f "$1" ] || pid=$(head -c 33 "$1"); } 2>/dev/null
+  case $pid in
+    none)
+      if [ -e "$1" ]; then say "PID file $1 is no regular file"; else [ -z "$1" ] || say "No PID file at $1"; fi
+      ;;
+    # 1 is the container's init, often the Coder agent itself.
+    '' | *[!0-9]* | 0* | 1 | ???????????*) say "PID file $1 holds no usable process id" ;;
+    *)
+      _why="PID file $1 is stale: process $pid"
+      if ! inspect "$pid"; then
+        say "$_why is gone"
+      elif is_newer_than "$1"; then
+        say "$_why ($name) started after the file was written; leaving it alone"
+      elif is_named || listens "$pid"; then
+        return
+      else
+        say "$_why ($name) is not AgentAPI on port $port; leaving it alone"
+      fi
+      ;;
+  esac
+  for pid in ${sockets:+/proc/[0-9]*}; do
+    pid=${pid#/proc/}
+    inspect "$pid" && is_named && listens "$pid" && return
+  done
+  pid=
+}
+
+save_state() {
+  _exe=agentapi
+  ! is_named || [ ! -e "/proc/$pid/exe" ] || _exe=/proc/$pid/exe
+  _version=$("$_exe" --version </dev/null 2>/dev/null)
+  case " $_version" in
+    *[!0-9.]0.[0-9].[0-9]* | *[!0-9.]0.1[01].[0-9]*)
+      say "Warning: state is not saved, $_version is older than 0.12.0"
+      ;;
+    *)
+      say "Sending SIGUSR1 to AgentAPI (pid $pid) to save state"
+      signal USR1 || err "SIGUSR1 did not reach AgentAPI: $why"
+      ;;
+  esac
+}
+
+# The number alone may be given to a new process at once.
+is_running() { inspect "$pid" && [ "$born" = "$agent_born" ]; }
+
+# Sends signal $1; sets `why` where it does not arrive.
+signal() {
+  why='it is gone'
+  is_running || return
+  why='it belongs to another user'
+  kill -s "$1" "$pid" 2>/dev/null
+}
+
+stop_agentapi() {
+  say "Sending SIGTERM to AgentAPI (pid $pid)"
+  signal TERM || { say "SIGTERM did not reach AgentAPI: $why" && return; }
+  while is_running; do
+    [ "$(left 4)" -gt 0 ] || {
+      say "Warning: AgentAPI (pid $pid) ignores SIGTERM and time is up, sending SIGKILL"
+      signal KILL
+      return
+    }
+    nap 1
+  done
+}
+
+# Messages on stdin, their text in field $1 -> lines for the log as JSON strings, the snapshot's length, the snapshot.
+# sed gets a line for each backslash, and replaces the escapes that jq or Coder's database refuses.
+shape() {
+  # A slow jq must not keep AgentAPI from its SIGTERM.
+  # shellcheck disable=SC3045
+  ulimit -t $(($(left "$reserve") / 10 + 1))
+  tr '\\\n' '\n ' | LC_ALL=C sed '
+    /^$/{
+      n
+      b
+    }
+    s/^u0000/ufffd/
+    /^u[dD][89abAB]..$/N
+    /\nu[dD][c-fC-F]/b
+    s/^u[dD][89a-fA-F]../ufffd/
+    /\n/{
+      P
+      D
+    }' | tr '\012' '\134' | jq -ac --argjson from "-$max" --arg text "$1" '
+    def rfc3339: type == "string" and test("^(?!....-(02-3|(0[469]|11)-31)|(?!..([2468][048]|[13579][26]|0[48])|([02468][048]|[13579][26])00)....-02-29)[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])(:[0-5][0-9]){2}([.][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])\\z");
+    def size: map(tojson | utf8bytelength + 1) | add + 14;
+    if type == "object" and has("messages") then .messages // [] else 0 end
+    | if type != "array" then "!" else length as $total | .[$from:] | length as $n
+    | reduce .[] as $m ({at: ($total - $n - 1), time: (first(.[] | objects.time | select(rfc3339)) // "0001-01-01T00:00:00Z")};
+        .at += 1
+        | if $m | type != "object" then .left += 1 else
+            ($m | if has($text) then .[$text] else .content end) as $content
+            | ($m.id | type == "number" and . == floor and fabs < 9e15) as $numbered
+            | if $m.time | rfc3339 then .time = $m.time else . end
+            | .list += [{
+                id: (if $numbered then $m.id else .at end),
+                content: ($content | strings // (values | tojson) // ""),
+                role: ("user" | select(. == $m.role) // "agent"),
+                time}]
+          end)
+    | (.list | values | "Retrieved \($n) messages for log snapshot"),
+      (.left | values | "Left out, no JSON object: \(.) of \($n) messages"),
+      (.list // [] | . as $list | map([.] | size - 14) as $sizes
+      | {size: size, drop: 0}
+      | until(.size <= 65536 or .drop + 1 == ($list | length); .size -= $sizes[.drop] | .drop += 1)
+      | (.drop | select(. > 0) | "Payload exceeds 65536 bytes, removing the \(.) oldest messages"),
+        if .size <= 65536 then .size, {messages: $list[.drop:]} else
+          "Payload size \(.size) bytes exceeds limit, truncating final message content",
+          ($list[-1].content[-65536:] as $tail
+          | def cut: [$list[-1] + {content: ($tail[.:] | "[...content truncated, showing last \(utf8bytelength / 1024 | floor)KB...]\n\n" + .)}];
+          [0, ($tail | length)]
+          | until(.[0] == .[1]; (add / 2 | floor) as $at | if $at | cut | size > 65536 then .[0] = $at + 1 else .[1] = $at end)
+          | .[0] | cut | size, {messages: .})
+        end)
+    end'
+} 2>/dev/null
+
+# Posts what `shape` made from source $1. Returns 2 when the source failed.
+deliver() {
+  _why="$1: answered no JSON"
+  while IFS= read -r _line; do
+    case $_line in
+      'curl: '*) _why="GET http://localhost:$port/messages: ${_line#*) }" ;;
+      '"!"') _why="$1: its answer has no list of messages" ;;
+      '"'*) _line=${_line#?} && say "${_line%?}" ;;
+      '{"messages":[]}') say 'No messages for log snapshot' && return ;;
+      '{'*)
+        post "$_line"
+        return
+        ;;
+      *) size=$_line ;;
+    esac
+  done
+  err "$_why"
+  return 2
+}
+
+# Prints how Coder's answer to body $1 within $2 begins, or curl's error. Token and body are on no command line; the 1
+# at the end of a time keeps it from 0, which means no limit.
+attempt() {
+  put "Coder-Session-Token: $CODER_AGENT_TOKEN" | {
+    put "$1" | jq -cj . | http_proxy=${HTTP_PROXY:-${http_proxy:-}} curl -q -sSi --proto =http,https \
+      --suppress-connect-headers --max-time "$(seconds "$2")1" --connect-timeout "$(seconds $(($2 / 2 + 1)))" \
+      -H @/dev/fd/3 -H 'Content-Type: application/json' -H Expect: --data-binary @- "$url?format=agentapi" 2>&1
+  } 3<&0 | head -c 16384
+}
+
+post() {
+  url=${CODER_AGENT_TOKEN:+${CODER_AGENT_URL:-}}
+  [ -n "$url" ] || { err 'CODER_AGENT_URL or CODER_AGENT_TOKEN is not set, so the snapshot can not be sent' && return 1; }
+  while [ "$url" != "${url%/}" ]; do url=${url%/}; done
+  url=$url/api/v2/workspaceagents/me/tasks/$(put "$ARG_TASK_ID" | jq -Rrs @uri)/log-snapshot
+  say "Posting log snapshot to Coder ($size bytes)"
+  _jitter=2
+  while :; do
+    _answer=$(attempt "$1" "$(left $((reserve + 3)))")
+    _status=${_answer#* }
+    _status=${_status%%[!0-9]*}
+    # Tenths that the server asks for, a random number below 100, the texts of the answer.
+    _text=$(put "$_answer" | jq -Rrs 'split("\r\n\r\n")[0] as $head | .[$head | length + 4:]
+      | (try (fromjson | [.message, .detail] | map(strings)) catch [.]) // []
+      | map(.[:200]) | join(" ") | split(env.CODER_AGENT_TOKEN) | join("[redacted]") | gsub("[[:cntrl:]]+"; " ")
+      | "\($head | capture("\nretry-after: *(?<s>[0-9]{1,4})(\r|$)"; "i").s // 0)0 \(now * 1000000 % 100) \(.)"')
+    _wait=${_text%% *} _text=${_text#* }
+    _random=${_text%% *} _text=${_text#* }
+    _wait=$((_wait + _jitter * _random / 100))
+    case $_status in
+      2*) say 'Log snapshot posted successfully' && return ;;
+      3*) _text="redirected; the token is not sent there, correct Coder's access URL instead" ;;
+      401) _text="Coder refused the agent's token, which is valid only while a stop directly follows a start of the same template version" ;;
+      404)
+        [ "$_text" = 'Resource not found or you do not have access to this resource' ] ||
+          { say 'Log snapshot endpoint not supported by this Coder version, skipping' && return; }
+        _text='Coder does not know this task here; it was deleted, or it belongs to another workspace'
+        ;;
+      '') _text=${_answer#*) } && _text=${_text%%"$nl"*} && _answer=${_answer#*\(} ;;
+    esac
+    _text="POST $url: ${_status:+HTTP $_status${_text:+: }}$_text"
+    _room=$(left $((reserve + 6)))
+    case ${_status:-c${_answer%%)*}} in 429 | 5?? | c[567] | c1[68] | c28 | c35 | c5[256] | c92) ;; *) _room=0 ;; esac
+    [ "$_room" -gt 0 ] || { err "$_text" && return 1; }
+    [ "$_wait" -le "$_room" ] || _wait=$((_room * (100 + _random) / 200))
+    say "$_text; trying again in $(seconds "$_wait") s"
+    nap "$_wait"
+    [ "$_jitter" -ge 30 ] || _jitter=$((_jitter * 2))
+  done
+}
+
+# curl itself tries both addresses of localhost.
+fetch() {
+  curl -q -sSf --noproxy '*' --max-time "$(seconds $(($(left "$reserve") * 6 / 10)))1" "http://localhost:$port/messages"
+}
+
+snapshot() {
+  say "Fetching messages from AgentAPI on port $port"
+  # A reset is worth a second try; 28 is curl's status when the time is up.
+  { { fetch || [ $? = 28 ] || fetch; } 2>&3 | shape content >&3; } 3>&1 | deliver AgentAPI
+  _result=$?
+  [ $_result = 2 ] && [ "${ARG_ENABLE_STATE_PERSISTENCE:-}" = true ] || return $_result
+  [ -f "$state_file" ] || { err "State file $state_file: does not exist" && return 1; }
+  say "AgentAPI does not answer, using its state file $state_file"
+  shape message <"$state_file" | deliver "State file $state_file"
+}
+
+fallback() {
+  trap '' PIPE
+  umask 077
+  log=/dev/null zero=0
+  zero=$(($(now) - ($(date +%s) - started_at) * 10))
+  dir=${ARG_MODULE_DIR_NAME:+$HOME/$ARG_MODULE_DIR_NAME}
+  [ -z "$dir" ] || open_log 2>/dev/null
+  say 'Shutting down AgentAPI'
+  number ARG_TASK_LOG_SNAPSHOT_MAX_MESSAGES 10 1 1000
+  max=$value
+  number ARG_AGENTAPI_PORT 3284 1 65535
+  port=$value
+  limit=$((budget * 10 - 2)) reserve=$((budget > 7 ? 30 : budget * 4))
+  state_file=${ARG_STATE_FILE_PATH:-$dir/agentapi-state.json}
+
+  pid=none
+  find_agentapi "${ARG_PID_FILE_PATH:-${dir:+$dir/agentapi.pid}}"
+  agent_born=${born:-}
+  [ -z "$pid" ] || [ "${ARG_ENABLE_STATE_PERSISTENCE:-}" != true ] || save_state
+  if [ "${ARG_TASK_LOG_SNAPSHOT:-}" = false ]; then
+    say 'Log snapshot disabled, skipping'
+  elif [ -z "${ARG_TASK_ID:-}" ]; then
+    say 'No task ID, skipping log snapshot'
+  else
+    _missing=
+    have curl || _missing=' curl'
+    have jq || _missing="$_missing jq"
+    if [ -n "$_missing" ]; then
+      err "log snapshots need Node.js >= 18, Bun, Deno, or curl and jq; not found:$_missing"
+      false
+    else
+      snapshot
+    fi || say 'Log snapshot capture failed, continuing shutdown'
+  fi
+  [ -z "$pid" ] || stop_agentapi
+  say "Shutdown complete in $(seconds "$(now)") s"
+}
+
+# shellcheck disable=SC2016 # a program, not a shell's
 PROGRAM='"use strict";
 
 // src/config.ts
-var import_node_os = require("node:os");
-var import_node_path = require("node:path");
+var node_os = require("node:os");
+var node_path = require("node:path");
 function readConfig(env) {
 	const faults = [];
 	const value = (name) => env[name] ?? "";
@@ -164,9 +490,9 @@ function readConfig(env) {
 		}
 		return parsed;
 	};
-	const home = value("HOME") || (0, import_node_os.homedir)();
+	const home = value("HOME") || node_os.homedir();
 	const moduleDir = value("ARG_MODULE_DIR_NAME");
-	const inModuleDir = (file) => moduleDir === "" ? null : (0, import_node_path.join)(home, moduleDir, file);
+	const inModuleDir = (file) => moduleDir === "" ? null : node_path.join(home, moduleDir, file);
 	return Object.freeze({
 		taskId: value("ARG_TASK_ID"),
 		snapshotEnabled: boolean("ARG_TASK_LOG_SNAPSHOT", true),
@@ -197,25 +523,18 @@ var Deadline = class _Deadline {
 		this.endMs = endMs;
 		this.now = now;
 	}
-	endMs;
-	now;
-	/** A deadline `budgetMs` from now. */
 	static in(budgetMs, now = () => performance.now()) {
 		return new _Deadline(now() + budgetMs, now);
 	}
-	/** Milliseconds left, never negative. */
 	remainingMs() {
 		return Math.max(0, this.endMs - this.now());
 	}
-	/** An earlier deadline that leaves `reserveMs` of this one for what comes after. */
 	reserving(reserveMs) {
 		return new _Deadline(this.endMs - reserveMs, this.now);
 	}
-	/** An earlier deadline that takes at most `capMs` of what is left. */
 	capped(capMs) {
 		return new _Deadline(Math.min(this.endMs, this.now() + capMs), this.now);
 	}
-	/** Waits `ms`, or until the deadline when that is sooner. */
 	async sleep(ms) {
 		await new Promise((resolve) => setTimeout(resolve, Math.min(ms, this.remainingMs())));
 	}
@@ -224,7 +543,7 @@ var Deadline = class _Deadline {
 // src/errors.ts
 var ShutdownError = class extends Error {
 };
-var UNTRUSTED = `its certificate ${process.versions["deno"] ? "has expired, or " : ""}comes from an authority that this image does not trust; add that CA to the system'\''s certificates, or name its file in SSL_CERT_FILE or NODE_EXTRA_CA_CERTS`;
+var UNTRUSTED = `its certificate ${process.versions["deno"] ? "has expired, or " : ""}comes from an authority that this image does not trust; install that CA, or set SSL_CERT_FILE or NODE_EXTRA_CA_CERTS`;
 var CERTIFICATE_FAULTS = {
 	CERT_HAS_EXPIRED: "its certificate has expired",
 	CERT_NOT_YET_VALID: "its certificate is not valid yet, or this machine'\''s clock is wrong",
@@ -236,9 +555,6 @@ var CERTIFICATE_FAULTS = {
 	UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED
 };
 var NetworkError = class extends ShutdownError {
-	code;
-	/** Another attempt would fail in the same way. */
-	permanent;
 	constructor(what, cause) {
 		const { code = "", message } = cause;
 		const fault = CERTIFICATE_FAULTS[code];
@@ -255,8 +571,6 @@ var HttpError = class extends ShutdownError {
 		this.status = status;
 		this.retryAfterMs = retryAfterMs2;
 	}
-	status;
-	retryAfterMs;
 };
 var DeadlineError = class extends ShutdownError {
 	constructor(what, spentMs) {
@@ -270,8 +584,19 @@ var WireError = class extends ShutdownError {
 };
 
 // src/log.ts
-var import_node_fs = require("node:fs");
-var import_node_path2 = require("node:path");
+var node_fs = require("node:fs");
+var node_path2 = require("node:path");
+
+// src/attempt.ts
+function attempt(action, otherwise) {
+	try {
+		return action();
+	} catch {
+		return otherwise;
+	}
+}
+
+// src/log.ts
 var FILE_MAX_BYTES = 256 * 1024;
 var FILE_KEEP_BYTES = 64 * 1024;
 var LINE_MAX_CHARS = 2e3;
@@ -285,10 +610,10 @@ function openLog(file, secrets) {
 	};
 	const write = (stream, line) => {
 		const text = clean(line);
-		attempt(() => (0, import_node_fs.writeSync)(stream, `${text}
-`));
-		if (fd !== null) attempt(() => (0, import_node_fs.writeSync)(fd, `${(/* @__PURE__ */ new Date()).toISOString()} ${text}
-`));
+		attempt(() => node_fs.writeSync(stream, `${text}
+`), 0);
+		if (fd !== null) attempt(() => node_fs.writeSync(fd, `${(new Date()).toISOString()} ${text}
+`), 0);
 	};
 	const log = {
 		info: (line) => write(1, line),
@@ -304,66 +629,60 @@ function openLog(file, secrets) {
 	return log;
 }
 function openOwnFile(path) {
-	(0, import_node_fs.mkdirSync)((0, import_node_path2.dirname)(path), { recursive: true, mode: 448 });
-	const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = import_node_fs.constants;
-	const fd = (0, import_node_fs.openSync)(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 384);
+	node_fs.mkdirSync(node_path2.dirname(path), { recursive: true, mode: 448 });
+	const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = node_fs.constants;
+	const fd = node_fs.openSync(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 384);
 	try {
-		const stat = (0, import_node_fs.fstatSync)(fd);
+		const stat = node_fs.fstatSync(fd);
 		if (!stat.isFile() || stat.nlink !== 1 || stat.uid !== process.geteuid?.()) {
 			throw new Error("it is not a regular file of this user");
 		}
-		(0, import_node_fs.fchmodSync)(fd, 384);
+		node_fs.fchmodSync(fd, 384);
 		if (stat.size > FILE_MAX_BYTES) keepTail(fd, stat.size);
 		return fd;
 	} catch (error) {
-		(0, import_node_fs.closeSync)(fd);
+		node_fs.closeSync(fd);
 		throw error;
 	}
 }
 function keepTail(fd, size) {
 	const tail = Buffer.alloc(FILE_KEEP_BYTES);
-	const length = (0, import_node_fs.readSync)(fd, tail, 0, FILE_KEEP_BYTES, size - FILE_KEEP_BYTES);
-	(0, import_node_fs.ftruncateSync)(fd, 0);
-	(0, import_node_fs.writeSync)(fd, tail.subarray(tail.indexOf("\n") + 1, length));
-}
-function attempt(action) {
-	try {
-		action();
-	} catch {
-	}
+	const length = node_fs.readSync(fd, tail, 0, FILE_KEEP_BYTES, size - FILE_KEEP_BYTES);
+	node_fs.ftruncateSync(fd, 0);
+	node_fs.writeSync(fd, tail.subarray(tail.indexOf("\n") + 1, length));
 }
 
 // src/process.ts
-var import_node_child_process2 = require("node:child_process");
+var node_child_process2 = require("node:child_process");
 
 // src/pid-file.ts
-var import_node_fs2 = require("node:fs");
+var node_fs2 = require("node:fs");
 var MAX_BYTES = 32;
 function readPidFile(path) {
 	let fd;
 	try {
-		fd = (0, import_node_fs2.openSync)(path, import_node_fs2.constants.O_RDONLY | import_node_fs2.constants.O_NONBLOCK);
+		fd = node_fs2.openSync(path, node_fs2.constants.O_RDONLY | node_fs2.constants.O_NONBLOCK);
 	} catch (error) {
 		const { code } = error;
 		return code === "ENOENT" ? `No PID file at ${path}` : `PID file ${path} can'\''t be read: ${code}`;
 	}
 	try {
-		const stat = (0, import_node_fs2.fstatSync)(fd);
+		const stat = node_fs2.fstatSync(fd);
 		if (!stat.isFile()) return `PID file ${path} is no regular file`;
 		const buffer = Buffer.alloc(MAX_BYTES + 1);
-		const text = buffer.toString("utf8", 0, (0, import_node_fs2.readSync)(fd, buffer, 0, buffer.length, 0)).trim();
+		const text = buffer.toString("utf8", 0, node_fs2.readSync(fd, buffer, 0, buffer.length, 0)).trim();
 		const pid = /^\d+$/.test(text) ? Number(text) : 0;
 		if (pid <= 1 || text.length > 10) return `PID file ${path} holds no usable process id`;
 		return { pid, writtenAtMs: stat.mtimeMs };
 	} finally {
-		(0, import_node_fs2.closeSync)(fd);
+		node_fs2.closeSync(fd);
 	}
 }
 
 // src/process-table.ts
-var import_node_child_process = require("node:child_process");
-var import_node_fs3 = require("node:fs");
-var import_node_path3 = require("node:path");
+var node_child_process = require("node:child_process");
+var node_fs3 = require("node:fs");
+var node_path3 = require("node:path");
 var TICK_MS = 10;
 var PS_TIMEOUT_MS = 1e3;
 function inspectProcess(pid) {
@@ -375,14 +694,11 @@ function listeningPorts(pid) {
 function listenersOn(port) {
 	const sockets = new Map([...listeningSockets()].filter(([, its]) => its === port));
 	if (sockets.size === 0) return [];
-	return (0, import_node_fs3.readdirSync)("/proc").map(Number).filter((pid) => portsAmong(sockets, pid)?.length).map(inspectByProc).filter((info) => info !== null);
+	return node_fs3.readdirSync("/proc").map(Number).filter((pid) => portsAmong(sockets, pid)?.length).map(inspectByProc).filter((info) => info !== null);
 }
 function portsAmong(sockets, pid) {
-	try {
-		return (0, import_node_fs3.readdirSync)(`/proc/${pid}/fd`).map((fd) => sockets.get(linkOrEmpty(`/proc/${pid}/fd/${fd}`))).filter((port) => port !== void 0);
-	} catch {
-		return null;
-	}
+	const descriptors = attempt(() => node_fs3.readdirSync(`/proc/${pid}/fd`), null);
+	return descriptors?.map((fd) => sockets.get(linkOrEmpty(`/proc/${pid}/fd/${fd}`))).filter((port) => port !== void 0) ?? null;
 }
 function hasProc() {
 	return readOrEmpty("/proc/self/stat") !== "";
@@ -393,7 +709,7 @@ function inspectByProc(pid) {
 	const fields = match?.[2]?.split(" ") ?? [];
 	if (match === null || fields[0] === "Z" || fields[0] === "X") return null;
 	const bootSeconds = Number(/^btime (\d+)$/m.exec(readOrEmpty("/proc/stat"))?.[1] ?? 0);
-	const executable = (0, import_node_path3.basename)(linkOrEmpty(`/proc/${pid}/exe`)).replace(/ \(deleted\)$/, "");
+	const executable = node_path3.basename(linkOrEmpty(`/proc/${pid}/exe`)).replace(/ \(deleted\)$/, "");
 	return {
 		pid,
 		// Field 22 of proc_pid_stat(5); `fields` starts at the third.
@@ -402,7 +718,7 @@ function inspectByProc(pid) {
 	};
 }
 function listeningSockets() {
-	const sockets = /* @__PURE__ */ new Map();
+	const sockets = new Map();
 	for (const table of ["/proc/net/tcp", "/proc/net/tcp6"]) {
 		for (const line of readOrEmpty(table).split("\n").slice(1)) {
 			const [, local, , state, , , , , , inode] = line.trim().split(/\s+/);
@@ -412,36 +728,23 @@ function listeningSockets() {
 	return sockets;
 }
 function inspectByPs(pid) {
-	let line;
-	try {
-		line = (0, import_node_child_process.execFileSync)("env", ["LC_ALL=C", "ps", "-o", "stat=,lstart=,comm=", "-p", String(pid)], {
-			encoding: "utf8",
-			stdio: ["ignore", "pipe", "ignore"],
-			timeout: PS_TIMEOUT_MS
-		});
-	} catch {
-		return null;
-	}
-	const match = /^\s*([^Z\s]\S*)\s+(\S+ \S+ +\d+ [\d:]+ \d{4})\s+(.*\S)\s*$/.exec(line);
+	const ps = () => node_child_process.execFileSync("env", ["LC_ALL=C", "ps", "-o", "stat=,lstart=,comm=", "-p", String(pid)], {
+		encoding: "utf8",
+		stdio: ["ignore", "pipe", "ignore"],
+		timeout: PS_TIMEOUT_MS
+	});
+	const match = /^\s*([^Z\s]\S*)\s+(\S+ \S+ +\d+ [\d:]+ \d{4})\s+(.*\S)\s*$/.exec(attempt(ps, ""));
 	return match && {
 		pid,
 		startedAtMs: Date.parse(match[2]),
-		executable: (0, import_node_path3.basename)(match[3])
+		executable: node_path3.basename(match[3])
 	};
 }
 function readOrEmpty(path) {
-	try {
-		return (0, import_node_fs3.readFileSync)(path, "utf8");
-	} catch {
-		return "";
-	}
+	return attempt(() => node_fs3.readFileSync(path, "utf8"), "");
 }
 function linkOrEmpty(path) {
-	try {
-		return (0, import_node_fs3.readlinkSync)(path);
-	} catch {
-		return "";
-	}
+	return attempt(() => node_fs3.readlinkSync(path), "");
 }
 
 // src/process.ts
@@ -480,7 +783,7 @@ function isNamedAgentApi({ executable }) {
 async function savesStateOnSignal(info) {
 	const own = isNamedAgentApi(info) && inspectProcess(process.pid) !== null ? `/proc/${info.pid}/exe` : "agentapi";
 	const version = await new Promise((resolve) => {
-		(0, import_node_child_process2.execFile)(own, ["--version"], { timeout: VERSION_TIMEOUT_MS }, (_error, stdout) => resolve(stdout.trim()));
+		node_child_process2.execFile(own, ["--version"], { timeout: VERSION_TIMEOUT_MS }, (_error, stdout) => resolve(stdout.trim()));
 	});
 	const parts = /(\d+)\.(\d+)\.(\d+)/.exec(version)?.slice(1).map(Number);
 	const different = parts?.findIndex((part, index) => part !== STATE_SAVE_SINCE[index]) ?? -1;
@@ -489,9 +792,14 @@ async function savesStateOnSignal(info) {
 		version
 	};
 }
-function sendSignal({ pid }, signal) {
+function isRunning({ pid, startedAtMs }) {
+	const now = inspectProcess(pid);
+	return now !== null && Math.abs(now.startedAtMs - startedAtMs) < CLOCK_SLACK_MS;
+}
+function sendSignal(info, signal) {
+	if (!isRunning(info)) return "it is gone";
 	try {
-		process.kill(pid, signal);
+		process.kill(info.pid, signal);
 		return null;
 	} catch (error) {
 		const { code } = error;
@@ -500,18 +808,18 @@ function sendSignal({ pid }, signal) {
 }
 async function waitUntilGone(info, deadline) {
 	for (; ; ) {
-		if (inspectProcess(info.pid)?.startedAtMs !== info.startedAtMs) return true;
+		if (!isRunning(info)) return true;
 		if (deadline.remainingMs() === 0) return false;
 		await deadline.sleep(POLL_MS);
 	}
 }
 
 // src/agentapi.ts
-var import_node_net = require("node:net");
+var node_net = require("node:net");
 
 // src/http.ts
-var import_node_http = require("node:http");
-var import_node_https = require("node:https");
+var node_http = require("node:http");
+var node_https = require("node:https");
 function exchange(request2, reader, deadline) {
 	const { method, url } = request2;
 	const what = `${method} ${url.origin}${url.pathname}`;
@@ -561,7 +869,7 @@ function exchange(request2, reader, deadline) {
 	});
 }
 function open({ method, url, headers, body }, route) {
-	const send = url.protocol === "https:" ? import_node_https.request : import_node_http.request;
+	const send = url.protocol === "https:" ? node_https.request : node_http.request;
 	return send(url, {
 		...route,
 		method,
@@ -593,7 +901,7 @@ function parseJson(text, source) {
 }
 
 // src/agentapi.ts
-var LOOPBACK = ["127.0.0.1", "::1"];
+var LOOPBACK = ["127.0.0.1", "::1", "127.0.0.1", "::1"];
 var ERROR_MAX_BYTES = 200;
 async function fetchHistory(port, keep, deadline) {
 	const url = new URL(`http://localhost:${port}/messages`);
@@ -605,7 +913,7 @@ async function fetchHistory(port, keep, deadline) {
 					method: "GET",
 					url,
 					headers: { host: url.host, accept: "application/json" },
-					route: async () => ({ createConnection: () => (0, import_node_net.connect)(port, address) })
+					route: async () => ({ createConnection: () => node_net.connect(port, address) })
 				},
 				(status2) => status2 === 200 ? historyReader(keep) : textReader(ERROR_MAX_BYTES),
 				deadline
@@ -614,7 +922,7 @@ async function fetchHistory(port, keep, deadline) {
 			throw new HttpError("GET /messages of AgentAPI", status, body);
 		} catch (error) {
 			if (!(error instanceof ShutdownError) || error instanceof DeadlineError) throw error;
-			failure ??= error;
+			if (failure === void 0 || !(error instanceof NetworkError)) failure = error;
 		}
 	}
 	throw failure;
@@ -637,7 +945,7 @@ function historyReader(keep) {
 var BACKOFF_MIN_MS = 200;
 var BACKOFF_MAX_MS = 3e3;
 var ATTEMPT_MIN_MS = 250;
-var SILENT = /* @__PURE__ */ Symbol();
+var SILENT = Symbol();
 async function withRetries(attempt2, options) {
 	const { deadline, onRetry, random = Math.random } = options;
 	for (let tries = 0; ; tries++) {
@@ -664,9 +972,11 @@ function isTransient(error) {
 	return error instanceof NetworkError && !error.permanent || error instanceof DeadlineError;
 }
 function waitBefore(error, tries, roomMs, random) {
-	const jitterMs = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** tries) * random();
 	const askedMs = error instanceof HttpError ? error.retryAfterMs ?? 0 : 0;
-	return askedMs + jitterMs <= roomMs ? askedMs + jitterMs : roomMs * (1 - random() / 2);
+	const honouredMs = Math.min(askedMs, roomMs / (tries === 0 ? 3 : 6));
+	const spreadMs = Math.max(honouredMs, Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** tries));
+	const jitterMs = Math.min(spreadMs, Math.max(BACKOFF_MIN_MS, roomMs / 4)) * random();
+	return Math.min(roomMs, honouredMs + jitterMs);
 }
 async function firstSuccess(attempts) {
 	try {
@@ -677,20 +987,20 @@ async function firstSuccess(attempts) {
 }
 
 // src/route.ts
-var import_node_http2 = require("node:http");
-var import_node_net3 = require("node:net");
-var import_node_tls2 = require("node:tls");
+var node_http2 = require("node:http");
+var node_net3 = require("node:net");
+var node_tls2 = require("node:tls");
 
 // src/proxy.ts
-var import_node_net2 = require("node:net");
+var node_net2 = require("node:net");
 function proxyFor(url, settings) {
 	const text = (url.protocol === "https:" ? settings.https : settings.http).trim();
 	if (text === "" || !mayProxy(url, settings.noProxy)) return null;
-	try {
-		return new URL(/^[a-z0-9]+:\/\//i.test(text) ? text : `http://${text}`);
-	} catch {
-		throw new WireError("HTTPS_PROXY or HTTP_PROXY", "is no address such as http://proxy.example.com:3128");
-	}
+	return attempt(() => {
+		const proxy = new URL(/^[a-z0-9]+:\/\//i.test(text) ? text : `http://${text}`);
+		decodeURIComponent(proxy.username + proxy.password);
+		return proxy;
+	}, null);
 }
 function mayProxy(url, noProxy) {
 	const host = url.hostname.replace(/^\[|\]$/g, "").toLowerCase();
@@ -699,39 +1009,35 @@ function mayProxy(url, noProxy) {
 	return !noProxy.split(",").map((entry) => entry.trim().toLowerCase()).some((entry) => entry !== "" && matches(entry, host, port));
 }
 function isLoopback(host) {
-	return host === "::1" || (0, import_node_net2.isIP)(host) === 4 && host.startsWith("127.");
+	return host === "::1" || node_net2.isIP(host) === 4 && host.startsWith("127.");
 }
 function matches(entry, host, port) {
 	if (entry === "*") return true;
 	if (/^[0-9a-f.:]+\/\d+$/.test(entry)) return isInNetwork(host, entry);
-	const { name, portOnly } = (0, import_node_net2.isIP)(entry) === 6 ? { name: entry, portOnly: "" } : splitPort(entry);
+	const { name, portOnly } = node_net2.isIP(entry) === 6 ? { name: entry, portOnly: "" } : splitPort(entry);
 	if (portOnly !== "" && portOnly !== port) return false;
-	if ((0, import_node_net2.isIP)(host) !== 0) return name === host;
+	if (node_net2.isIP(host) !== 0) return name === host;
 	const domain = name.replace(/^\*?\./, "");
 	return host.endsWith(`.${domain}`) || host === domain && name === domain;
 }
 function splitPort(entry) {
-	const match = /^\[?(.*?)\]?(?::(\d+))?$/.exec(entry);
+	const match = /^\[?(.*?)\]?(?::(\d*))?$/.exec(entry);
 	return { name: match?.[1] ?? entry, portOnly: match?.[2] ?? "" };
 }
 function isInNetwork(host, network) {
 	const [address, prefix] = network.split("/");
-	const family = (0, import_node_net2.isIP)(host);
-	if (family === 0 || family !== (0, import_node_net2.isIP)(address)) return false;
+	const family = node_net2.isIP(host);
+	if (family === 0 || family !== node_net2.isIP(address)) return false;
 	const type = family === 6 ? "ipv6" : "ipv4";
-	const list = new import_node_net2.BlockList();
-	try {
-		list.addSubnet(address, Number(prefix), type);
-	} catch {
-		return false;
-	}
+	const list = new node_net2.BlockList();
+	attempt(() => list.addSubnet(address, Number(prefix), type), void 0);
 	return list.check(host, type);
 }
 
 // src/trust.ts
-var import_node_fs4 = require("node:fs");
-var import_node_path4 = require("node:path");
-var import_node_tls = require("node:tls");
+var node_fs4 = require("node:fs");
+var node_path4 = require("node:path");
+var node_tls = require("node:tls");
 var SYSTEM_FILES = [
 	"/etc/ssl/certs/ca-certificates.crt",
 	"/etc/pki/tls/certs/ca-bundle.crt",
@@ -744,22 +1050,14 @@ function trustedAuthorities({ certFile, certDir, extraFile }) {
 	const systemFiles = certFile === "" ? SYSTEM_FILES : [certFile];
 	const system = systemFiles.map(readPem).find((pem) => pem !== "") ?? "";
 	const fromDirs = certDir.split(":").filter(Boolean).flatMap(filesIn).map(readPem);
-	return [...import_node_tls.rootCertificates, system, ...fromDirs, readPem(extraFile)].filter((pem) => pem !== "");
+	return [...node_tls.rootCertificates, system, ...fromDirs, readPem(extraFile)].filter((pem) => pem !== "");
 }
 function filesIn(dir) {
-	try {
-		return (0, import_node_fs4.readdirSync)(dir).map((name) => (0, import_node_path4.join)(dir, name));
-	} catch {
-		return [];
-	}
+	return attempt(() => node_fs4.readdirSync(dir), []).map((name) => node_path4.join(dir, name));
 }
 function readPem(path) {
-	try {
-		const text = path === "" ? "" : (0, import_node_fs4.readFileSync)(path, "utf8");
-		return text.includes("-----BEGIN CERTIFICATE-----") ? text : "";
-	} catch {
-		return "";
-	}
+	const text = attempt(() => node_fs4.readFileSync(path, "utf8"), "");
+	return text.includes("-----BEGIN CERTIFICATE-----") ? text : "";
 }
 
 // src/route.ts
@@ -782,7 +1080,7 @@ function tunnel(url, proxy, network) {
 	const authority = `${url.hostname}:${portOf(url)}`;
 	const what = `CONNECT ${authority} by proxy ${proxy.host}`;
 	return new Promise((resolve, reject) => {
-		const asking = (0, import_node_http2.request)({
+		const asking = node_http2.request({
 			method: "CONNECT",
 			path: authority,
 			headers: { host: authority, ...proxyHeaders(proxy) },
@@ -807,10 +1105,10 @@ function proxyHeaders(proxy) {
 }
 function open2(url, network, socket) {
 	const host = url.hostname.replace(/^\[|\]$/g, "");
-	if (url.protocol === "http:") return (0, import_node_net3.connect)(portOf(url), host);
+	if (url.protocol === "http:") return node_net3.connect(portOf(url), host);
 	const target = { host, port: portOf(url), ...socket && { socket } };
 	const servername = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
-	return (0, import_node_tls2.connect)({ ...target, ...servername, ca: trustedAuthorities(network.trust) });
+	return node_tls2.connect({ ...target, ...servername, ca: trustedAuthorities(network.trust) });
 }
 function portOf(url) {
 	return Number(url.port) || (url.protocol === "https:" ? 443 : 80);
@@ -826,14 +1124,14 @@ async function postSnapshot(destination, body, deadline, log) {
 	const post = async () => {
 		const { status, headers, body: page } = await postTo(url, destination, body, deadline);
 		if (status >= 200 && status < 300) return log.info("Log snapshot posted successfully");
-		const { message, detail } = errorTexts(page);
-		if (status === 404 && message !== TASK_NOT_FOUND) {
+		const texts = errorTexts(page);
+		if (status === 404 && texts[0] !== TASK_NOT_FOUND) {
 			return log.info("Log snapshot endpoint not supported by this Coder version, skipping");
 		}
 		throw new HttpError(
 			`POST ${url.origin}${url.pathname}`,
 			status,
-			explain(status, headers.location) ?? [message, detail].filter(Boolean).join(" "),
+			explain(status, headers.location) ?? texts.join(" ").trim(),
 			retryAfterMs(headers["retry-after"])
 		);
 	};
@@ -875,16 +1173,12 @@ function snapshotUrl({ coderUrl, coderToken, taskId }) {
 	return url;
 }
 function parseUrl(text, base) {
-	try {
-		const url = new URL(text, base);
-		return /^https?:$/.test(url.protocol) ? url : null;
-	} catch {
-		return null;
-	}
+	const url = attempt(() => new URL(text, base), null);
+	return url !== null && /^https?:$/.test(url.protocol) ? url : null;
 }
 function explain(status, location) {
 	if (status === 401) {
-		return "Coder refused the agent'\''s token; it is valid only while a stop build directly follows a successful start of the same template version";
+		return "Coder refused the agent'\''s token, which is valid only while a stop directly follows a start of the same template version";
 	}
 	if (status === 404)
 		return "Coder does not know this task here; it was deleted, or it belongs to another workspace";
@@ -893,16 +1187,12 @@ function explain(status, location) {
 	}
 	return null;
 }
-function errorTexts(body) {
-	try {
-		const { message = "", detail = "" } = JSON.parse(body);
-		return {
-			message: String(message).slice(0, QUOTE_MAX_CHARS),
-			detail: String(detail).slice(0, QUOTE_MAX_CHARS)
-		};
-	} catch {
-		return { message: body.trim().slice(0, QUOTE_MAX_CHARS), detail: "" };
-	}
+function errorTexts(page) {
+	const texts = attempt(() => {
+		const { message, detail } = JSON.parse(page);
+		return [message, detail];
+	}, [page]);
+	return texts.filter((text) => typeof text === "string").map((text) => text.trim().slice(0, QUOTE_MAX_CHARS));
 }
 function retryAfterMs(header) {
 	if (header === void 0) return null;
@@ -914,7 +1204,7 @@ function retryAfterMs(header) {
 var ZERO_TIME = "0001-01-01T00:00:00Z";
 var MAX_DEPTH = 100;
 function mendMessages(messages, offset) {
-	const counts = /* @__PURE__ */ new Map();
+	const counts = new Map();
 	const note = (what) => void counts.set(what, (counts.get(what) ?? 0) + 1);
 	const mended = [];
 	let lastTime = messages.map((message) => field(message, "time")).find(isRfc3339) ?? ZERO_TIME;
@@ -965,10 +1255,8 @@ function isRfc3339(value) {
 		value
 	);
 	if (match === null) return false;
-	const [year, month, day] = match.slice(1, 4).map(Number);
-	const leapYear = year % 4 === 0 && year % 100 !== 0 || year % 400 === 0;
-	const days = [31, leapYear ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-	return day >= 1 && day <= days[month - 1];
+	const [year, month, day] = match.slice(1).map(Number);
+	return day >= 1 && day <= new Date(Date.UTC(year < 100 ? 2e3 + year : year, month, 0)).getUTCDate();
 }
 function passable(others) {
 	return Object.fromEntries(
@@ -1026,9 +1314,7 @@ function cutToFit(message, maxBytes) {
 		const kib = Math.floor(Buffer.byteLength(shown) / 1024);
 		return {
 			...message,
-			content: `[...content truncated, showing last ${kib}KB...]
-
-${shown}`
+			content: [`[...content truncated, showing last ${kib}KB...]`, "", shown].join("\n")
 		};
 	};
 	let start = Math.max(0, content.length - maxBytes);
@@ -1043,14 +1329,14 @@ ${shown}`
 }
 
 // src/state-file.ts
-var import_node_fs5 = require("node:fs");
+var node_fs5 = require("node:fs");
 var POLL_MS2 = 50;
 function readStateFile(path, keep) {
 	const source = `State file ${path}`;
 	let text;
 	try {
-		if (!(0, import_node_fs5.statSync)(path).isFile()) throw new Error("no regular file");
-		text = (0, import_node_fs5.readFileSync)(path, "utf8");
+		if (!node_fs5.statSync(path).isFile()) throw new Error("no regular file");
+		text = node_fs5.readFileSync(path, "utf8");
 	} catch (error) {
 		const { code, message } = error;
 		throw new WireError(source, code === "ENOENT" ? "does not exist" : message);
@@ -1065,12 +1351,8 @@ function toWireMessage(saved) {
 	return { ...others, content: message };
 }
 function fileVersion(path) {
-	try {
-		const { ino, mtimeMs, size } = (0, import_node_fs5.statSync)(path);
-		return [ino, mtimeMs, size].join();
-	} catch {
-		return "";
-	}
+	const stat = attempt(() => node_fs5.statSync(path), null);
+	return stat === null ? "" : [stat.ino, stat.mtimeMs, stat.size].join();
 }
 async function waitForNewFile(path, before, deadline) {
 	while (["", before].includes(fileVersion(path))) {

@@ -1,7 +1,7 @@
 // Reads the conversation from the AgentAPI server of this workspace.
 import { connect } from "node:net";
 import type { Deadline } from "./deadline.ts";
-import { DeadlineError, HttpError, ShutdownError, WireError } from "./errors.ts";
+import { DeadlineError, HttpError, NetworkError, ShutdownError, WireError } from "./errors.ts";
 import { type BodyReader, exchange, parseJson, textReader } from "./http.ts";
 
 /** The end of a conversation, oldest message first, unchecked: `total` counts also the messages before it. */
@@ -10,8 +10,8 @@ export interface History {
   readonly total: number;
 }
 
-/** AgentAPI listens on "localhost", which a system may resolve to either. */
-const LOOPBACK = ["127.0.0.1", "::1"];
+/** AgentAPI listens on "localhost", which a system may resolve to either. Twice: a reset is worth a second try. */
+const LOOPBACK = ["127.0.0.1", "::1", "127.0.0.1", "::1"];
 const ERROR_MAX_BYTES = 200;
 
 /**
@@ -37,8 +37,8 @@ export async function fetchHistory(port: number, keep: number, deadline: Deadlin
       throw new HttpError("GET /messages of AgentAPI", status, body);
     } catch (error) {
       if (!(error instanceof ShutdownError) || error instanceof DeadlineError) throw error;
-      // "Connection refused" on the other address says less than an answer of the wrong kind on this one.
-      failure ??= error;
+      // A connection that failed says less than an answer of the wrong kind.
+      if (failure === undefined || !(error instanceof NetworkError)) failure = error;
     }
   }
   throw failure;

@@ -1,4 +1,5 @@
 // Posts the snapshot to Coder and says in plain words what its answer means.
+import { attempt } from "./attempt.ts";
 import type { Deadline } from "./deadline.ts";
 import { HttpError, WireError } from "./errors.ts";
 import { exchange, type HttpAnswer, textReader } from "./http.ts";
@@ -37,14 +38,14 @@ export async function postSnapshot(
     const { status, headers, body: page } = await postTo(url, destination, body, deadline);
     if (status >= 200 && status < 300) return log.info("Log snapshot posted successfully");
 
-    const { message, detail } = errorTexts(page);
-    if (status === 404 && message !== TASK_NOT_FOUND) {
+    const texts = errorTexts(page);
+    if (status === 404 && texts[0] !== TASK_NOT_FOUND) {
       return log.info("Log snapshot endpoint not supported by this Coder version, skipping");
     }
     throw new HttpError(
       `POST ${url.origin}${url.pathname}`,
       status,
-      explain(status, headers.location) ?? [message, detail].filter(Boolean).join(" "),
+      explain(status, headers.location) ?? texts.join(" ").trim(),
       retryAfterMs(headers["retry-after"]),
     );
   };
@@ -97,18 +98,14 @@ function snapshotUrl({ coderUrl, coderToken, taskId }: Destination): URL {
 }
 
 function parseUrl(text: string, base?: URL): URL | null {
-  try {
-    const url = new URL(text, base);
-    return /^https?:$/.test(url.protocol) ? url : null;
-  } catch {
-    return null;
-  }
+  const url = attempt(() => new URL(text, base), null);
+  return url !== null && /^https?:$/.test(url.protocol) ? url : null;
 }
 
 /** What a status means for the person who reads the log, where the server's own words do not tell. */
 function explain(status: number, location: string | undefined): string | null {
   if (status === 401) {
-    return "Coder refused the agent's token; it is valid only while a stop build directly follows a successful start of the same template version";
+    return "Coder refused the agent's token, which is valid only while a stop directly follows a start of the same template version";
   }
   if (status === 404)
     return "Coder does not know this task here; it was deleted, or it belongs to another workspace";
@@ -118,20 +115,15 @@ function explain(status: number, location: string | undefined): string | null {
   return null;
 }
 
-/** The two texts of Coder's JSON errors; of any other page, how it begins. */
-function errorTexts(body: string): { message: string; detail: string } {
-  try {
-    const { message = "", detail = "" } = JSON.parse(body) as {
-      message?: string;
-      detail?: string;
-    };
-    return {
-      message: String(message).slice(0, QUOTE_MAX_CHARS),
-      detail: String(detail).slice(0, QUOTE_MAX_CHARS),
-    };
-  } catch {
-    return { message: body.trim().slice(0, QUOTE_MAX_CHARS), detail: "" };
-  }
+/** The message and detail of Coder's JSON errors; of any other page, how it begins. */
+function errorTexts(page: string): string[] {
+  const texts = attempt((): unknown[] => {
+    const { message, detail } = JSON.parse(page) as { message?: unknown; detail?: unknown };
+    return [message, detail];
+  }, [page]);
+  return texts
+    .filter((text) => typeof text === "string")
+    .map((text) => text.trim().slice(0, QUOTE_MAX_CHARS));
 }
 
 /** Retry-After in seconds or as a date -> ms from now; null where it is missing or malformed. */

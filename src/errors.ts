@@ -4,7 +4,7 @@
 export class ShutdownError extends Error {}
 
 // Deno has one code for both.
-const UNTRUSTED = `its certificate ${process.versions["deno"] ? "has expired, or " : ""}comes from an authority that this image does not trust; add that CA to the system's certificates, or name its file in SSL_CERT_FILE or NODE_EXTRA_CA_CERTS`;
+const UNTRUSTED = `its certificate ${process.versions["deno"] ? "has expired, or " : ""}comes from an authority that this image does not trust; install that CA, or set SSL_CERT_FILE or NODE_EXTRA_CA_CERTS`;
 
 /** Codes of OpenSSL and node:tls for a certificate that no further attempt makes better. */
 const CERTIFICATE_FAULTS: Readonly<Record<string, string>> = {

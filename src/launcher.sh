@@ -32,7 +32,7 @@ seconds_left() {
 run() {
   _left=$(seconds_left)
   [ -f "$1" ] && [ -x "$1" ] && [ "$_left" -ge 1 ] || return 1
-  printf '%s\n' "$PROGRAM" |
+  put "$PROGRAM" |
     NODE_OPTIONS='' BUN_OPTIONS='' BUN_RUNTIME_TRANSPILER_CACHE_PATH=0 DENO_DIR=/dev/null \
       SECONDS_SPENT=$((budget - _left)) "$@" &
   _runtime=$!

@@ -11,6 +11,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
+import { attempt } from "./attempt.ts";
 
 /** The file keeps the newest lines of the last stops: above the first size it is cut down to the second, bytes. */
 const FILE_MAX_BYTES = 256 * 1024;
@@ -41,8 +42,8 @@ export function openLog(file: string | null, secrets: readonly string[]): Log {
   const write = (stream: 1 | 2, line: string): void => {
     const text = clean(line);
     // A closed pipe or a full disk must not stop the shutdown: the other of the two may still work.
-    attempt(() => writeSync(stream, `${text}\n`));
-    if (fd !== null) attempt(() => writeSync(fd as number, `${new Date().toISOString()} ${text}\n`));
+    attempt(() => writeSync(stream, `${text}\n`), 0);
+    if (fd !== null) attempt(() => writeSync(fd as number, `${new Date().toISOString()} ${text}\n`), 0);
   };
   const log: Log = {
     info: (line) => write(1, line),
@@ -83,12 +84,4 @@ function keepTail(fd: number, size: number): void {
   const length = readSync(fd, tail, 0, FILE_KEEP_BYTES, size - FILE_KEEP_BYTES);
   ftruncateSync(fd, 0);
   writeSync(fd, tail.subarray(tail.indexOf("\n") + 1, length));
-}
-
-function attempt(action: () => void): void {
-  try {
-    action();
-  } catch {
-    // Nowhere left to report it.
-  }
 }

@@ -89,10 +89,9 @@ function isRfc3339(value: unknown): value is string {
       value,
     );
   if (match === null) return false;
-  const [year, month, day] = match.slice(1, 4).map(Number) as [number, number, number];
-  const leapYear = (year % 4 === 0 && year % 100 !== 0) || year % 400 === 0;
-  const days = [31, leapYear ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-  return day >= 1 && day <= days[month - 1]!;
+  const [year, month, day] = match.slice(1).map(Number) as [number, number, number];
+  // Day 0 of the next month is this month's last; 2000 stands for the years that Date.UTC takes for 19xx.
+  return day >= 1 && day <= new Date(Date.UTC(year < 100 ? 2000 + year : year, month, 0)).getUTCDate();
 }
 
 /** Unknown fields that do no harm: Go matches names without regard to case, so "Content" would replace "content". */

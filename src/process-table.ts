@@ -2,6 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { basename } from "node:path";
+import { attempt } from "./attempt.ts";
 
 export interface ProcessInfo {
   readonly pid: number;
@@ -36,13 +37,12 @@ export function listenersOn(port: number): ProcessInfo[] {
 }
 
 function portsAmong(sockets: ReadonlyMap<string, number>, pid: number): number[] | null {
-  try {
-    return readdirSync(`/proc/${pid}/fd`)
-      .map((fd) => sockets.get(linkOrEmpty(`/proc/${pid}/fd/${fd}`)))
-      .filter((port) => port !== undefined);
-  } catch {
-    return null;
-  }
+  const descriptors = attempt(() => readdirSync(`/proc/${pid}/fd`), null);
+  return (
+    descriptors
+      ?.map((fd) => sockets.get(linkOrEmpty(`/proc/${pid}/fd/${fd}`)))
+      .filter((port) => port !== undefined) ?? null
+  );
 }
 
 function hasProc(): boolean {
@@ -80,17 +80,13 @@ function listeningSockets(): Map<string, number> {
 }
 
 function inspectByPs(pid: number): ProcessInfo | null {
-  let line: string;
-  try {
-    line = execFileSync("env", ["LC_ALL=C", "ps", "-o", "stat=,lstart=,comm=", "-p", String(pid)], {
+  const ps = (): string =>
+    execFileSync("env", ["LC_ALL=C", "ps", "-o", "stat=,lstart=,comm=", "-p", String(pid)], {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],
       timeout: PS_TIMEOUT_MS,
     });
-  } catch {
-    return null;
-  }
-  const match = /^\s*([^Z\s]\S*)\s+(\S+ \S+ +\d+ [\d:]+ \d{4})\s+(.*\S)\s*$/.exec(line);
+  const match = /^\s*([^Z\s]\S*)\s+(\S+ \S+ +\d+ [\d:]+ \d{4})\s+(.*\S)\s*$/.exec(attempt(ps, ""));
   return (
     match && {
       pid,
@@ -101,17 +97,9 @@ function inspectByPs(pid: number): ProcessInfo | null {
 }
 
 function readOrEmpty(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
+  return attempt(() => readFileSync(path, "utf8"), "");
 }
 
 function linkOrEmpty(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return "";
-  }
+  return attempt(() => readlinkSync(path), "");
 }

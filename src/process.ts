@@ -71,10 +71,17 @@ export async function savesStateOnSignal(info: ProcessInfo): Promise<{ saves: bo
   };
 }
 
+/** Whether it still is this process: the number alone may be given to a new one at once. */
+function isRunning({ pid, startedAtMs }: ProcessInfo): boolean {
+  const now = inspectProcess(pid);
+  return now !== null && Math.abs(now.startedAtMs - startedAtMs) < CLOCK_SLACK_MS;
+}
+
 /** Returns why the signal did not arrive, null when it did. */
-export function sendSignal({ pid }: ProcessInfo, signal: "SIGUSR1" | "SIGTERM" | "SIGKILL"): string | null {
+export function sendSignal(info: ProcessInfo, signal: "SIGUSR1" | "SIGTERM" | "SIGKILL"): string | null {
+  if (!isRunning(info)) return "it is gone";
   try {
-    process.kill(pid, signal);
+    process.kill(info.pid, signal);
     return null;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
@@ -85,8 +92,7 @@ export function sendSignal({ pid }: ProcessInfo, signal: "SIGUSR1" | "SIGTERM" |
 /** Waits until the process is gone. Returns false when the deadline comes first. */
 export async function waitUntilGone(info: ProcessInfo, deadline: Deadline): Promise<boolean> {
   for (;;) {
-    // The number alone may be given to a new process at once.
-    if (inspectProcess(info.pid)?.startedAtMs !== info.startedAtMs) return true;
+    if (!isRunning(info)) return true;
     if (deadline.remainingMs() === 0) return false;
     await deadline.sleep(POLL_MS);
   }

@@ -1,6 +1,6 @@
 // Which proxy a request takes. The same rules as Go's golang.org/x/net/http/httpproxy, which the Coder agent follows.
 import { BlockList, isIP } from "node:net";
-import { WireError } from "./errors.ts";
+import { attempt } from "./attempt.ts";
 
 export interface ProxySettings {
   /** HTTPS_PROXY: for https addresses. */
@@ -11,17 +11,17 @@ export interface ProxySettings {
 }
 
 /**
- * Returns the proxy for `url`, null for a direct connection. Loopback never goes through a proxy. Throws a WireError
- * when the proxy's address can't be read; it does not quote it, since it may hold a password.
+ * Returns the proxy for `url`, null for a direct connection. Loopback never goes through a proxy. A proxy whose address
+ * can't be read counts as none, as for the agent.
  */
 export function proxyFor(url: URL, settings: ProxySettings): URL | null {
   const text = (url.protocol === "https:" ? settings.https : settings.http).trim();
   if (text === "" || !mayProxy(url, settings.noProxy)) return null;
-  try {
-    return new URL(/^[a-z0-9]+:\/\//i.test(text) ? text : `http://${text}`);
-  } catch {
-    throw new WireError("HTTPS_PROXY or HTTP_PROXY", "is no address such as http://proxy.example.com:3128");
-  }
+  return attempt(() => {
+    const proxy = new URL(/^[a-z0-9]+:\/\//i.test(text) ? text : `http://${text}`);
+    decodeURIComponent(proxy.username + proxy.password);
+    return proxy;
+  }, null);
 }
 
 function mayProxy(url: URL, noProxy: string): boolean {
@@ -52,7 +52,7 @@ function matches(entry: string, host: string, port: string): boolean {
 }
 
 function splitPort(entry: string): { name: string; portOnly: string } {
-  const match = /^\[?(.*?)\]?(?::(\d+))?$/.exec(entry);
+  const match = /^\[?(.*?)\]?(?::(\d*))?$/.exec(entry);
   return { name: match?.[1] ?? entry, portOnly: match?.[2] ?? "" };
 }
 
@@ -62,10 +62,7 @@ function isInNetwork(host: string, network: string): boolean {
   if (family === 0 || family !== isIP(address)) return false;
   const type = family === 6 ? "ipv6" : "ipv4";
   const list = new BlockList();
-  try {
-    list.addSubnet(address, Number(prefix), type);
-  } catch {
-    return false; // A prefix that is too long matches nothing.
-  }
+  // A prefix that is too long matches nothing.
+  attempt(() => list.addSubnet(address, Number(prefix), type), undefined);
   return list.check(host, type);
 }

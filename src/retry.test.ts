@@ -78,15 +78,17 @@ test("waits as long as the server asks", async () => {
   expect(waits).toEqual([300]);
 });
 
-test("uses the last moment when the server asks for more time than there is", async () => {
+test("waits no longer than a third of what is left, then a sixth, when the server asks for more", async () => {
   const waits: number[] = [];
-  const { attempt } = failing([new HttpError("POST", 429, "", 60_000)]);
+  const failure = new HttpError("POST", 429, "", 60_000);
+  const { attempt } = failing([failure, failure]);
   const result = await withRetries(attempt, {
-    ...options(600),
+    ...options(850),
     onRetry: (_: string, waitMs: number) => waits.push(waitMs),
   });
   expect(result).toBe("delivered");
-  expect(waits[0]).toBeWithin(100, 601);
+  expect(waits[0]).toBeWithin(190, 201);
+  expect(waits[1]).toBeWithin(55, 68);
 });
 
 test("spreads over as much time again as the server asks for, so that those sent away together don't come back together", async () => {

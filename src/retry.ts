@@ -50,11 +50,16 @@ function isTransient(error: unknown): error is Error {
   return (error instanceof NetworkError && !error.permanent) || error instanceof DeadlineError;
 }
 
-/** Honours what the server asks for; when that is beyond `roomMs`, a moment in its later half is the best that is left. */
+/**
+ * Honours what the server asks for as far as time allows: of what is left, a third the first time, a sixth later. Stops
+ * that are sent away together must not come back together, and near the end no place may go unused.
+ */
 function waitBefore(error: Error, tries: number, roomMs: number, random: () => number): number {
-  const jitterMs = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** tries) * random();
   const askedMs = error instanceof HttpError ? (error.retryAfterMs ?? 0) : 0;
-  return askedMs + jitterMs <= roomMs ? askedMs + jitterMs : roomMs * (1 - random() / 2);
+  const honouredMs = Math.min(askedMs, roomMs / (tries === 0 ? 3 : 6));
+  const spreadMs = Math.max(honouredMs, Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** tries));
+  const jitterMs = Math.min(spreadMs, Math.max(BACKOFF_MIN_MS, roomMs / 4)) * random();
+  return Math.min(roomMs, honouredMs + jitterMs);
 }
 
 async function firstSuccess<T>(attempts: readonly Promise<T>[]): Promise<T> {

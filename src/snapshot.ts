@@ -70,7 +70,7 @@ function cutToFit(message: Message, maxBytes: number): Message {
     const kib = Math.floor(Buffer.byteLength(shown) / 1024);
     return {
       ...message,
-      content: `[...content truncated, showing last ${kib}KB...]\n\n${shown}`,
+      content: [`[...content truncated, showing last ${kib}KB...]`, "", shown].join("\n"),
     };
   };
 

@@ -1,6 +1,7 @@
 // AgentAPI's state file: the conversation as it was last saved, for when AgentAPI itself is gone.
 import { readFileSync, statSync } from "node:fs";
 import type { History } from "./agentapi.ts";
+import { attempt } from "./attempt.ts";
 import type { Deadline } from "./deadline.ts";
 import { WireError } from "./errors.ts";
 import { parseJson } from "./http.ts";
@@ -32,12 +33,8 @@ function toWireMessage(saved: unknown): unknown {
 
 /** Tells one writing of a file from the next; "" when there is no file. */
 export function fileVersion(path: string): string {
-  try {
-    const { ino, mtimeMs, size } = statSync(path);
-    return [ino, mtimeMs, size].join();
-  } catch {
-    return "";
-  }
+  const stat = attempt(() => statSync(path), null);
+  return stat === null ? "" : [stat.ino, stat.mtimeMs, stat.size].join();
 }
 
 /** Waits until the file is another than `before`. Returns false when the deadline comes first. */

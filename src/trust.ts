@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { rootCertificates } from "node:tls";
+import { attempt } from "./attempt.ts";
 
 export interface TrustSettings {
   /** SSL_CERT_FILE: takes the place of the system's file, as for Go and OpenSSL. */
@@ -31,18 +32,10 @@ export function trustedAuthorities({ certFile, certDir, extraFile }: TrustSettin
 }
 
 function filesIn(dir: string): string[] {
-  try {
-    return readdirSync(dir).map((name) => join(dir, name));
-  } catch {
-    return [];
-  }
+  return attempt(() => readdirSync(dir), []).map((name) => join(dir, name));
 }
 
 function readPem(path: string): string {
-  try {
-    const text = path === "" ? "" : readFileSync(path, "utf8");
-    return text.includes("-----BEGIN CERTIFICATE-----") ? text : "";
-  } catch {
-    return "";
-  }
+  const text = attempt(() => readFileSync(path, "utf8"), "");
+  return text.includes("-----BEGIN CERTIFICATE-----") ? text : "";
 }

@@ -3,11 +3,14 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { FakeAgentApiOptions } from "./fake-agentapi.ts";
 
 export interface AgentApiProcessOptions {
   readonly pidFile?: string;
   readonly stateFile?: string;
   readonly messages?: readonly unknown[];
+  /** Faults of its HTTP side, and the like. */
+  readonly http?: Pick<FakeAgentApiOptions, "fault" | "faults" | "raw">;
   /** Further options of the program, e.g. "--ignore-term". */
   readonly flags?: readonly string[];
 }
@@ -25,7 +28,8 @@ export class AgentApiProcess implements AsyncDisposable {
     writeFileSync(join(dir, "messages.json"), JSON.stringify(options.messages ?? []));
     const program = join(import.meta.dir, "fake-agentapi-process.ts");
     const files = ["--messages", join(dir, "messages.json"), "--signals", join(dir, "signals")];
-    const child = spawn(process.execPath, [program, ...files, ...(options.flags ?? [])], {
+    const http = ["--http", JSON.stringify(options.http ?? {})];
+    const child = spawn(process.execPath, [program, ...files, ...http, ...(options.flags ?? [])], {
       env: {
         ...process.env,
         AGENTAPI_PID_FILE: options.pidFile ?? "",

@@ -2,7 +2,7 @@
 import { appendFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { startFakeAgentApi } from "./fake-agentapi.ts";
+import { type FakeAgentApiOptions, startFakeAgentApi } from "./fake-agentapi.ts";
 
 interface ServedMessage {
   id: number;
@@ -21,6 +21,8 @@ const { values: args } = parseArgs({
     signals: { type: "string" },
     "ignore-term": { type: "boolean", default: false },
     "term-delay-ms": { type: "string", default: "0" },
+    /** JSON of FakeAgentApiOptions that go before the others: `faults`, `fault`, `raw`. */
+    http: { type: "string", default: "{}" },
     /** A binary before 0.12.0: no PID file, no state file, and SIGUSR1 ends it. */
     old: { type: "boolean", default: false },
   },
@@ -43,6 +45,7 @@ const server = await startFakeAgentApi({
   hostname: args.hostname,
   messages,
   ...(allowedHosts?.length && { allowedHosts }),
+  ...(JSON.parse(args.http) as FakeAgentApiOptions),
 });
 console.log(JSON.stringify({ port: server.port, pid: process.pid }));
 

@@ -60,3 +60,9 @@ export const RUNTIMES: readonly Runtime[] = ["node", "bun", "deno"].map((name) =
   name,
   path: closedPath(name),
 }));
+
+/** No runtime at all, but what the script's fallback needs. */
+export const CURL_JQ: Runtime = {
+  name: "curl and jq",
+  path: closedPath("chmod", "curl", "id", "jq", "ls", "readlink", "sed"),
+};

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   chmodSync,
   copyFileSync,
@@ -16,6 +16,8 @@ import { startFakeAgentApi } from "./fake-agentapi.ts";
 import { startFakeCoder } from "./fake-coder.ts";
 import { closedPath, findProgram, RUNTIMES, type Runtime } from "./runtimes.ts";
 import { Home } from "./shutdown.ts";
+
+setDefaultTimeout(60_000);
 
 const MESSAGES = [{ id: 0, content: "Hello", role: "user", time: "2026-01-30T09:31:04Z" }];
 /** A PATH without any runtime; the home of the workspace may hold one. */

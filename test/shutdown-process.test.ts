@@ -1,10 +1,15 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { sendSignal } from "../src/process.ts";
+import { inspectProcess } from "../src/process-table.ts";
 import { AgentApiProcess } from "./agentapi-process.ts";
 import { startFakeCoder } from "./fake-coder.ts";
-import { closedPath, RUNTIMES } from "./runtimes.ts";
+import { freePort } from "./free-port.ts";
+import { closedPath, CURL_JQ, RUNTIMES } from "./runtimes.ts";
 import { Home, MODULE_DIR_NAME } from "./shutdown.ts";
+
+setDefaultTimeout(60_000);
 
 const MESSAGES = [{ id: 0, content: "Hello", role: "user", time: "2026-01-30T09:31:04Z" }];
 
@@ -20,7 +25,7 @@ function fakeBinary(version: string): string {
   return path;
 }
 
-describe.each([...RUNTIMES])("a stop with $name", (runtime) => {
+describe.each([...RUNTIMES, CURL_JQ])("a stop with $name", (runtime) => {
   test("ends AgentAPI after the snapshot, and waits until it is gone", async () => {
     using home = new Home();
     await using coder = await startFakeCoder();
@@ -141,6 +146,63 @@ describe("a PID file left behind", () => {
     expect({ stderr, exitCode }).toEqual({ stderr: "", exitCode: 0 });
   });
 
+  test("older than the process that now has the number harms nobody, on another port or on none", async () => {
+    using home = new Home();
+    const pidFile = pidFileIn(home);
+    await using stranger = await AgentApiProcess.start({ pidFile });
+    const hourAgo = new Date(Date.now() - 3_600_000);
+    utimesSync(pidFile, hourAgo, hourAgo);
+    const { stdout, exitCode } = await home.stop({ agentApiPort: await freePort(), runtime: node! });
+    expect(stranger.signals()).toEqual([]);
+    expect(stranger.isRunning()).toBe(true);
+    expect(stdout).toMatch(/process \d+ \(\S+\) started after the file was written; leaving it alone/);
+    expect(exitCode).toBe(0);
+  });
+
+  test.each([
+    ["reads AgentAPI's log", ["tail", "-f", "LOG"]],
+    ["has agentapi in its command line", ["node", "-e", "setInterval(() => {}, 1000)", "agentapi", "3284"]],
+  ])("never harms a process that %s and does not listen", async (_, [command, ...args]) => {
+    using home = new Home();
+    const pidFile = pidFileIn(home);
+    const log = home.path(MODULE_DIR_NAME, "agentapi-start.log");
+    writeFileSync(log, "AgentAPI\n");
+    const stranger = spawn(
+      command!,
+      args.map((word) => word.replace("LOG", log)),
+      { stdio: "ignore" },
+    );
+    try {
+      writeFileSync(pidFile, `${stranger.pid}\n`);
+      const { stdout, exitCode } = await home.stop({ agentApiPort: await freePort(), runtime: node! });
+      expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
+      expect(stdout).toContain(`process ${stranger.pid} (${command}) is not AgentAPI on port`);
+      expect(exitCode).toBe(0);
+    } finally {
+      stranger.kill("SIGKILL");
+    }
+  });
+
+  test("of a zombie is stale", async () => {
+    using home = new Home();
+    // What becomes of the shell never asks for the end of the shell's child.
+    const parent = spawn("sh", ["-c", "true & echo $!; exec sleep 60"], {
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    try {
+      const pid = await new Promise<string>((resolve) =>
+        parent.stdout.once("data", (chunk: Buffer) => resolve(String(chunk).trim())),
+      );
+      writeFileSync(pidFileIn(home), `${pid}\n`);
+      const { stdout, stderr, ms } = await home.stop({ runtime: node! });
+      expect(stdout).toContain(`is stale: process ${pid} is gone\n`);
+      expect(stderr).toBe("");
+      expect(ms).toBeLessThan(4000);
+    } finally {
+      parent.kill("SIGKILL");
+    }
+  });
+
   test("may be a directory", async () => {
     using home = new Home();
     mkdirSync(pidFileIn(home));
@@ -156,4 +218,33 @@ test("without a PID file, what listens on the port and is not called agentapi ge
   const { stdout } = await home.stop({ agentApiPort: agentApi.port, runtime: node! });
   expect(agentApi.signals()).toEqual([]);
   expect(stdout).toContain("Shutdown complete");
+});
+
+test("an AgentAPI that ends by itself during the snapshot is missed by nobody", async () => {
+  using home = new Home();
+  await using coder = await startFakeCoder({ fault: { kind: "slow-answer", ms: 500 } });
+  await using agentApi = await AgentApiProcess.start({ pidFile: pidFileIn(home), messages: MESSAGES });
+  const stopping = home.stop({ coder, agentApiPort: agentApi.port, runtime: node! });
+  await coder.requestsSeen(1);
+  process.kill(agentApi.pid, "SIGKILL");
+  const { stdout, stderr, ms, exitCode } = await stopping;
+  expect(coder.readSnapshot()).toHaveLength(1);
+  expect(stdout).toContain("SIGTERM did not reach AgentAPI: it is gone\n");
+  expect(stdout).toContain("Shutdown complete");
+  expect(ms).toBeLessThan(5000);
+  expect({ stderr, exitCode }).toEqual({ stderr: "", exitCode: 0 });
+});
+
+test("a process that got AgentAPI's number after we looked gets no signal", async () => {
+  const successor = spawn("sleep", ["60"], { stdio: "ignore" });
+  try {
+    const info = inspectProcess(successor.pid!)!;
+    const before = { ...info, startedAtMs: info.startedAtMs - 10_000 };
+    expect(sendSignal(before, "SIGKILL")).toBe("it is gone");
+    await Bun.sleep(100);
+    expect(successor.signalCode).toBeNull();
+    expect(sendSignal(info, "SIGKILL")).toBeNull();
+  } finally {
+    successor.kill("SIGKILL");
+  }
 });

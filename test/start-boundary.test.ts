@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,6 +6,8 @@ import { delimiter, join } from "node:path";
 import type { Answer } from "./fake-exchange.ts";
 import { FakeServer } from "./fake-http.ts";
 import { minimalPath, modeOf, StartWorkspace } from "./fake-start-workspace.ts";
+
+setDefaultTimeout(60_000);
 
 /** Shows its name and arguments, each in brackets. */
 function echoProgram(name: string): string {

@@ -1,4 +1,13 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { delimiter, join } from "node:path";
@@ -6,6 +15,8 @@ import type { Fault } from "./fake-exchange.ts";
 import { FakeServer } from "./fake-http.ts";
 import { fakeAgentApi, minimalPath, modeOf, StartWorkspace } from "./fake-start-workspace.ts";
 import { findProgram } from "./runtimes.ts";
+
+setDefaultTimeout(60_000);
 
 const ASSET = `agentapi-${process.platform}-${process.arch === "x64" ? "amd64" : process.arch}`;
 const NOT_FOUND: Fault = { kind: "status", status: 404 };

@@ -1,9 +1,11 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, dirname } from "node:path";
 import { readTools } from "../tools/inventory.ts";
 import { isAlive, minimalPath, StartWorkspace } from "./fake-start-workspace.ts";
+
+setDefaultTimeout(60_000);
 
 const LINUX = existsSync("/proc/self/status");
 /** Bits of SigIgn in /proc/PID/status. */

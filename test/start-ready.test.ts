@@ -1,10 +1,12 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { symlinkSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fakeAgentApi, minimalPath, StartWorkspace } from "./fake-start-workspace.ts";
 import type { ScriptRun } from "./run-script.ts";
 import { findProgram } from "./runtimes.ts";
+
+setDefaultTimeout(60_000);
 
 const DEAD_PROXY = "http://127.0.0.1:9/";
 const PROXIES = {

@@ -1,7 +1,9 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fakeAgentApi, signal, START_SCRIPT, StartWorkspace } from "./fake-start-workspace.ts";
+
+setDefaultTimeout(60_000);
 
 describe("AgentAPI's environment", () => {
   test("without state persistence names the PID file, the base path, all hosts and a UTF-8 locale, and no state file", async () => {

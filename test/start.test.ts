@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,6 +11,8 @@ import {
   MODULE_DIR_NAME,
   StartWorkspace,
 } from "./fake-start-workspace.ts";
+
+setDefaultTimeout(60_000);
 
 /** Whether a test may mount file systems, in a namespace of its own, and what it covers is not the repository. */
 const CAN_MOUNT =
