@@ -1,7 +1,16 @@
 // The ways in which the shutdown script can execute: each is a PATH that holds one runtime and what any image has.
-import { accessSync, constants, mkdirSync, mkdtempSync, realpathSync, symlinkSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { readTools } from "../tools/inventory.ts";
 
 export interface Runtime {
   readonly name: string;
@@ -50,10 +59,26 @@ export function closedPath(...programs: string[]): string {
 }
 
 let created: string | undefined;
+
+/** One folder for all of a test run, which goes with it. */
 function pathsDir(): string {
-  created ??= mkdtempSync(join(tmpdir(), "paths-"));
-  mkdirSync(created, { recursive: true });
+  if (created === undefined) {
+    const dir = mkdtempSync(join(tmpdir(), "paths-"));
+    process.on("exit", () => rmSync(dir, { recursive: true, force: true }));
+    created = dir;
+  }
   return created;
+}
+
+/** A Bun-compiled executable, as agents are: started as what it is, it leaves the file agent-started in $HOME. */
+export function compileAgent(): string {
+  const dir = mkdtempSync(join(pathsDir(), "agent-"));
+  const source = `require("node:fs").writeFileSync(process.env.HOME + "/agent-started", "");`;
+  writeFileSync(join(dir, "agent.ts"), source);
+  const command = [process.execPath, "build", "--compile", "agent.ts", "--outfile", "agent"];
+  const build = Bun.spawnSync(command, { cwd: dir });
+  if (!build.success) throw new Error(`no agent could be compiled: ${build.stderr}`);
+  return join(dir, "agent");
 }
 
 export const RUNTIMES: readonly Runtime[] = ["node", "bun", "deno"].map((name) => ({
@@ -66,3 +91,14 @@ export const CURL_JQ: Runtime = {
   name: "curl and jq",
   path: closedPath("chmod", "curl", "id", "jq", "ls", "readlink", "sed"),
 };
+
+/** Every way there is: also the oldest Node.js, where set-up has it, and the Bun inside an agent. */
+export function allRuntimes(): readonly Runtime[] {
+  const agent = { name: "an agent's Bun", path: closedPath("grep") };
+  symlinkSync(compileAgent(), join(agent.path, "claude"));
+  const { oldNode } = readTools();
+  if (oldNode === null) return [...RUNTIMES, agent, CURL_JQ];
+  const node18 = { name: "node 18", path: closedPath() };
+  symlinkSync(oldNode, join(node18.path, "node"));
+  return [...RUNTIMES, node18, agent, CURL_JQ];
+}

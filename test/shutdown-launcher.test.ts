@@ -1,20 +1,18 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
-  rmSync,
+  readFileSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { readTools } from "../tools/inventory.ts";
 import { startFakeAgentApi } from "./fake-agentapi.ts";
 import { startFakeCoder } from "./fake-coder.ts";
-import { closedPath, findProgram, RUNTIMES, type Runtime } from "./runtimes.ts";
+import { closedPath, compileAgent, findProgram, RUNTIMES, type Runtime } from "./runtimes.ts";
 import { Home } from "./shutdown.ts";
 
 setDefaultTimeout(60_000);
@@ -23,21 +21,11 @@ const MESSAGES = [{ id: 0, content: "Hello", role: "user", time: "2026-01-30T09:
 /** A PATH without any runtime; the home of the workspace may hold one. */
 const NONE: Runtime = { name: "none", path: closedPath("grep") };
 
-/** A Bun-compiled executable, as agent CLIs are: it writes a file when it is started as what it is. */
-const AGENT_SOURCE = `require("node:fs").writeFileSync(process.env.HOME + "/agent-started", "");`;
-let dir: string;
 let compiled: string;
 
 beforeAll(() => {
-  dir = mkdtempSync(join(tmpdir(), "compiled-"));
-  compiled = join(dir, "agent");
-  writeFileSync(join(dir, "agent.ts"), AGENT_SOURCE);
-  const build = Bun.spawnSync([process.execPath, "build", "--compile", "agent.ts", "--outfile", compiled], {
-    cwd: dir,
-  });
-  if (!build.success) throw new Error(String(build.stderr));
+  compiled = compileAgent();
 });
-afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 function put(home: Home, place: string, program: string): void {
   mkdirSync(dirname(home.path(place)), { recursive: true });
@@ -118,7 +106,7 @@ describe("never starts an agent", () => {
       (file: string) => {
         // Same length, so that the executable stays whole.
         copyFileSync(compiled, file);
-        const bytes = Buffer.from(require("node:fs").readFileSync(file) as Buffer);
+        const bytes = readFileSync(file);
         for (let at = bytes.indexOf("BUN_BE_BUN"); at >= 0; at = bytes.indexOf("BUN_BE_BUN"))
           bytes.write("NOT_BE_BUN", at);
         writeFileSync(file, bytes);

@@ -1,7 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { startFakeAgentApi } from "./fake-agentapi.ts";
 import { startFakeCoder } from "./fake-coder.ts";
-import { CURL_JQ, RUNTIMES } from "./runtimes.ts";
+import { allRuntimes, CURL_JQ } from "./runtimes.ts";
 import { Home } from "./shutdown.ts";
 
 setDefaultTimeout(60_000);
@@ -16,7 +16,7 @@ const conversation = (length: number) =>
     time: TIME,
   }));
 
-describe.each([...RUNTIMES, CURL_JQ])("a stop with $name", (runtime) => {
+describe.each([...allRuntimes()])("a stop with $name", (runtime) => {
   test("saves the whole of a short conversation", async () => {
     using home = new Home();
     await using coder = await startFakeCoder();
