@@ -32,7 +32,8 @@ check_if() {
 }
 
 gofmt_check() {
-  [ -z "$(gofmt -l tools | tee /dev/stderr)" ]
+  _unformatted=$(gofmt -l tools)
+  [ -z "$_unformatted" ] || { echo "$_unformatted" >&2 && return 1; }
 }
 
 go_vet() (
