@@ -1,4 +1,5 @@
 #!/bin/sh
+# shellcheck shell=sh
 # AgentAPI shutdown: saves the end of the conversation to Coder, then ends AgentAPI. Exits 0 whatever happens.
 #
 # GENERATED from src/ by "npm run build"; edit src/*.sh and src/*.ts instead.
@@ -128,7 +129,7 @@ main() {
   try_on_path node bun deno || try_homes || try_agents || fallback
 }
 
-# shellcheck disable=SC2154 # budget and started_at are the launcher's
+# shellcheck shell=sh disable=SC2154 # budget and started_at are the launcher's
 # Without a JavaScript runtime: the snapshot by curl and jq, the rest by sh. Times are tenths of a second since the start.
 
 nl='

@@ -1,4 +1,4 @@
-# shellcheck disable=SC2154 # budget and started_at are the launcher's
+# shellcheck shell=sh disable=SC2154 # budget and started_at are the launcher's
 # Without a JavaScript runtime: the snapshot by curl and jq, the rest by sh. Times are tenths of a second since the start.
 
 nl='

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # AgentAPI shutdown: saves the end of the conversation to Coder, then ends AgentAPI. Exits 0 whatever happens.
 #
 # GENERATED from src/ by "npm run build"; edit src/*.sh and src/*.ts instead.

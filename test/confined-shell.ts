@@ -14,8 +14,8 @@ const AS_OTHER = [`--reuid=${OTHER_UID}`, `--regid=${OTHER_UID}`, "--clear-group
 export const NO_MOUNTS = ["node", "bun", "deno"].some((name) => /^\/(tmp|mnt)\//.test(findProgram(name)))
   ? "a runtime is in what would be covered"
   : whyNot("unshare", ["-m", "sh", "-c", "mount -t tmpfs tmpfs /mnt"]);
-/** Why this machine runs nothing as another user; "" where it does. */
-export const NO_OTHER_USER = whyNot("setpriv", [...AS_OTHER, "true"]);
+/** Why this machine runs nothing as another user, the npm packages' programs included; "" where it does. */
+export const NO_OTHER_USER = whyNot("setpriv", [...AS_OTHER, findProgram("bun"), "--version"]);
 
 /**
  * Nobody else sees the mounts that `prepare` makes. It finds the home folder also at /mnt/home, and the one folder of

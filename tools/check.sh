@@ -1,6 +1,7 @@
 #!/bin/sh
 # The checks that need no test: formatting, types, shell and Go lint, and that the built script matches its sources.
 # Called by `npm run check`, which puts the npm packages' programs on PATH.
+# shellcheck disable=SC2317 # functions are called by way of `check`
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -42,7 +43,7 @@ go_vet() (
 
 export TF_CLI_CONFIG_FILE="$PWD/.cache/terraform.tfrc"
 terraform=$(bun -e 'console.log(require("./tools/inventory.ts").readTools().terraforms[0].path)')
-scripts=$(git ls-files '*.sh')
+scripts="$(git ls-files '*.sh') .ci/run"
 
 check 'scripts/agentapi-shutdown.sh is built from src/' bun src/build.ts --check
 check 'types' tsc -p .
