@@ -216,9 +216,9 @@ is_newer_than() {
 
 # Sets `pid` to the AgentAPI that serves the port: the one that PID file $1 names, else the one that listens.
 find_agentapi() {
-  sockets=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | while read -r _ _at _ _state _ _ _ _ _ _inode _; do
-    [ "$_state" = 0A ] && [ $((0x${_at##*:})) = "$port" ] && echo "$_inode"
-  done)
+  # The inodes of sockets in state 0A, TCP_LISTEN.
+  sockets=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+    sed -n "s/^[^:]*: [^ ]*:$(printf %04X "$port") [^ ]* 0A [^ ]* [^ ]* [^ ]* *[0-9]* *[0-9]* \([0-9]*\) .*/\1/p")
   { [ ! -f "$1" ] || pid=$(head -c 33 "$1"); } 2>/dev/null
   case $pid in
     none)
@@ -466,7 +466,7 @@ fallback() {
 PROGRAM='"use strict";
 
 // src/config.ts
-var node_os = require("node:os");
+var os = require("node:os");
 var node_path = require("node:path");
 function readConfig(env) {
 	const faults = [];
@@ -491,7 +491,7 @@ function readConfig(env) {
 		}
 		return parsed;
 	};
-	const home = value("HOME") || node_os.homedir();
+	const home = value("HOME") || os.homedir();
 	const moduleDir = value("ARG_MODULE_DIR_NAME");
 	const inModuleDir = (file) => moduleDir === "" ? null : node_path.join(home, moduleDir, file);
 	return Object.freeze({
@@ -585,7 +585,7 @@ var WireError = class extends ShutdownError {
 };
 
 // src/log.ts
-var node_fs = require("node:fs");
+var fs = require("node:fs");
 var node_path2 = require("node:path");
 
 // src/attempt.ts
@@ -611,9 +611,9 @@ function openLog(file, secrets) {
 	};
 	const write = (stream, line) => {
 		const text = clean(line);
-		attempt(() => node_fs.writeSync(stream, `${text}
+		attempt(() => fs.writeSync(stream, `${text}
 `), 0);
-		if (fd !== null) attempt(() => node_fs.writeSync(fd, `${(new Date()).toISOString()} ${text}
+		if (fd !== null) attempt(() => fs.writeSync(fd, `${(new Date()).toISOString()} ${text}
 `), 0);
 	};
 	const log = {
@@ -630,59 +630,59 @@ function openLog(file, secrets) {
 	return log;
 }
 function openOwnFile(path) {
-	node_fs.mkdirSync(node_path2.dirname(path), { recursive: true, mode: 448 });
-	const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = node_fs.constants;
-	const fd = node_fs.openSync(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 384);
+	fs.mkdirSync(node_path2.dirname(path), { recursive: true, mode: 448 });
+	const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+	const fd = fs.openSync(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 384);
 	try {
-		const stat = node_fs.fstatSync(fd);
+		const stat = fs.fstatSync(fd);
 		if (!stat.isFile() || stat.nlink !== 1 || stat.uid !== process.geteuid?.()) {
 			throw new Error("it is not a regular file of this user");
 		}
-		node_fs.fchmodSync(fd, 384);
+		fs.fchmodSync(fd, 384);
 		if (stat.size > FILE_MAX_BYTES) keepTail(fd, stat.size);
 		return fd;
 	} catch (error) {
-		node_fs.closeSync(fd);
+		fs.closeSync(fd);
 		throw error;
 	}
 }
 function keepTail(fd, size) {
 	const tail = Buffer.alloc(FILE_KEEP_BYTES);
-	const length = node_fs.readSync(fd, tail, 0, FILE_KEEP_BYTES, size - FILE_KEEP_BYTES);
-	node_fs.ftruncateSync(fd, 0);
-	node_fs.writeSync(fd, tail.subarray(tail.indexOf("\n") + 1, length));
+	const length = fs.readSync(fd, tail, 0, FILE_KEEP_BYTES, size - FILE_KEEP_BYTES);
+	fs.ftruncateSync(fd, 0);
+	fs.writeSync(fd, tail.subarray(tail.indexOf("\n") + 1, length));
 }
 
 // src/process.ts
-var node_child_process2 = require("node:child_process");
+var child_process2 = require("node:child_process");
 
 // src/pid-file.ts
-var node_fs2 = require("node:fs");
+var fs2 = require("node:fs");
 var MAX_BYTES = 32;
 function readPidFile(path) {
 	let fd;
 	try {
-		fd = node_fs2.openSync(path, node_fs2.constants.O_RDONLY | node_fs2.constants.O_NONBLOCK);
+		fd = fs2.openSync(path, fs2.constants.O_RDONLY | fs2.constants.O_NONBLOCK);
 	} catch (error) {
 		const { code } = error;
 		return code === "ENOENT" ? `No PID file at ${path}` : `PID file ${path} can'\''t be read: ${code}`;
 	}
 	try {
-		const stat = node_fs2.fstatSync(fd);
+		const stat = fs2.fstatSync(fd);
 		if (!stat.isFile()) return `PID file ${path} is no regular file`;
 		const buffer = Buffer.alloc(MAX_BYTES + 1);
-		const text = buffer.toString("utf8", 0, node_fs2.readSync(fd, buffer, 0, buffer.length, 0)).trim();
+		const text = buffer.toString("utf8", 0, fs2.readSync(fd, buffer, 0, buffer.length, 0)).trim();
 		const pid = /^\d+$/.test(text) ? Number(text) : 0;
 		if (pid <= 1 || text.length > 10) return `PID file ${path} holds no usable process id`;
 		return { pid, writtenAtMs: stat.mtimeMs };
 	} finally {
-		node_fs2.closeSync(fd);
+		fs2.closeSync(fd);
 	}
 }
 
 // src/process-table.ts
-var node_child_process = require("node:child_process");
-var node_fs3 = require("node:fs");
+var child_process = require("node:child_process");
+var fs3 = require("node:fs");
 var node_path3 = require("node:path");
 var TICK_MS = 10;
 var PS_TIMEOUT_MS = 1e3;
@@ -695,10 +695,10 @@ function listeningPorts(pid) {
 function listenersOn(port) {
 	const sockets = new Map([...listeningSockets()].filter(([, its]) => its === port));
 	if (sockets.size === 0) return [];
-	return node_fs3.readdirSync("/proc").map(Number).filter((pid) => portsAmong(sockets, pid)?.length).map(inspectByProc).filter((info) => info !== null);
+	return fs3.readdirSync("/proc").map(Number).filter((pid) => portsAmong(sockets, pid)?.length).map(inspectByProc).filter((info) => info !== null);
 }
 function portsAmong(sockets, pid) {
-	const descriptors = attempt(() => node_fs3.readdirSync(`/proc/${pid}/fd`), null);
+	const descriptors = attempt(() => fs3.readdirSync(`/proc/${pid}/fd`), null);
 	return descriptors?.map((fd) => sockets.get(linkOrEmpty(`/proc/${pid}/fd/${fd}`))).filter((port) => port !== void 0) ?? null;
 }
 function hasProc() {
@@ -729,7 +729,7 @@ function listeningSockets() {
 	return sockets;
 }
 function inspectByPs(pid) {
-	const ps = () => node_child_process.execFileSync("env", ["LC_ALL=C", "ps", "-o", "stat=,lstart=,comm=", "-p", String(pid)], {
+	const ps = () => child_process.execFileSync("env", ["LC_ALL=C", "ps", "-o", "stat=,lstart=,comm=", "-p", String(pid)], {
 		encoding: "utf8",
 		stdio: ["ignore", "pipe", "ignore"],
 		timeout: PS_TIMEOUT_MS
@@ -742,10 +742,10 @@ function inspectByPs(pid) {
 	};
 }
 function readOrEmpty(path) {
-	return attempt(() => node_fs3.readFileSync(path, "utf8"), "");
+	return attempt(() => fs3.readFileSync(path, "utf8"), "");
 }
 function linkOrEmpty(path) {
-	return attempt(() => node_fs3.readlinkSync(path), "");
+	return attempt(() => fs3.readlinkSync(path), "");
 }
 
 // src/process.ts
@@ -784,7 +784,7 @@ function isNamedAgentApi({ executable }) {
 async function savesStateOnSignal(info) {
 	const own = isNamedAgentApi(info) && inspectProcess(process.pid) !== null ? `/proc/${info.pid}/exe` : "agentapi";
 	const version = await new Promise((resolve) => {
-		node_child_process2.execFile(own, ["--version"], { timeout: VERSION_TIMEOUT_MS }, (_error, stdout) => resolve(stdout.trim()));
+		child_process2.execFile(own, ["--version"], { timeout: VERSION_TIMEOUT_MS }, (_error, stdout) => resolve(stdout.trim()));
 	});
 	const parts = /(\d+)\.(\d+)\.(\d+)/.exec(version)?.slice(1).map(Number);
 	const different = parts?.findIndex((part, index) => part !== STATE_SAVE_SINCE[index]) ?? -1;
@@ -816,11 +816,11 @@ async function waitUntilGone(info, deadline) {
 }
 
 // src/agentapi.ts
-var node_net = require("node:net");
+var net = require("node:net");
 
 // src/http.ts
-var node_http = require("node:http");
-var node_https = require("node:https");
+var http = require("node:http");
+var https = require("node:https");
 function exchange(request2, reader, deadline) {
 	const { method, url } = request2;
 	const what = `${method} ${url.origin}${url.pathname}`;
@@ -870,7 +870,7 @@ function exchange(request2, reader, deadline) {
 	});
 }
 function open({ method, url, headers, body }, route) {
-	const send = url.protocol === "https:" ? node_https.request : node_http.request;
+	const send = url.protocol === "https:" ? https.request : http.request;
 	return send(url, {
 		...route,
 		method,
@@ -914,7 +914,7 @@ async function fetchHistory(port, keep, deadline) {
 					method: "GET",
 					url,
 					headers: { host: url.host, accept: "application/json" },
-					route: async () => ({ createConnection: () => node_net.connect(port, address) })
+					route: async () => ({ createConnection: () => net.connect(port, address) })
 				},
 				(status2) => status2 === 200 ? historyReader(keep) : textReader(ERROR_MAX_BYTES),
 				deadline
@@ -988,12 +988,12 @@ async function firstSuccess(attempts) {
 }
 
 // src/route.ts
-var node_http2 = require("node:http");
-var node_net3 = require("node:net");
-var node_tls2 = require("node:tls");
+var http2 = require("node:http");
+var net3 = require("node:net");
+var tls2 = require("node:tls");
 
 // src/proxy.ts
-var node_net2 = require("node:net");
+var net2 = require("node:net");
 function proxyFor(url, settings) {
 	const text = (url.protocol === "https:" ? settings.https : settings.http).trim();
 	if (text === "" || !mayProxy(url, settings.noProxy)) return null;
@@ -1010,14 +1010,14 @@ function mayProxy(url, noProxy) {
 	return !noProxy.split(",").map((entry) => entry.trim().toLowerCase()).some((entry) => entry !== "" && matches(entry, host, port));
 }
 function isLoopback(host) {
-	return host === "::1" || node_net2.isIP(host) === 4 && host.startsWith("127.");
+	return host === "::1" || net2.isIP(host) === 4 && host.startsWith("127.");
 }
 function matches(entry, host, port) {
 	if (entry === "*") return true;
 	if (/^[0-9a-f.:]+\/\d+$/.test(entry)) return isInNetwork(host, entry);
-	const { name, portOnly } = node_net2.isIP(entry) === 6 ? { name: entry, portOnly: "" } : splitPort(entry);
+	const { name, portOnly } = net2.isIP(entry) === 6 ? { name: entry, portOnly: "" } : splitPort(entry);
 	if (portOnly !== "" && portOnly !== port) return false;
-	if (node_net2.isIP(host) !== 0) return name === host;
+	if (net2.isIP(host) !== 0) return name === host;
 	const domain = name.replace(/^\*?\./, "");
 	return host.endsWith(`.${domain}`) || host === domain && name === domain;
 }
@@ -1027,18 +1027,18 @@ function splitPort(entry) {
 }
 function isInNetwork(host, network) {
 	const [address, prefix] = network.split("/");
-	const family = node_net2.isIP(host);
-	if (family === 0 || family !== node_net2.isIP(address)) return false;
+	const family = net2.isIP(host);
+	if (family === 0 || family !== net2.isIP(address)) return false;
 	const type = family === 6 ? "ipv6" : "ipv4";
-	const list = new node_net2.BlockList();
+	const list = new net2.BlockList();
 	attempt(() => list.addSubnet(address, Number(prefix), type), void 0);
 	return list.check(host, type);
 }
 
 // src/trust.ts
-var node_fs4 = require("node:fs");
+var fs4 = require("node:fs");
 var node_path4 = require("node:path");
-var node_tls = require("node:tls");
+var tls = require("node:tls");
 var SYSTEM_FILES = [
 	"/etc/ssl/certs/ca-certificates.crt",
 	"/etc/pki/tls/certs/ca-bundle.crt",
@@ -1051,13 +1051,13 @@ function trustedAuthorities({ certFile, certDir, extraFile }) {
 	const systemFiles = certFile === "" ? SYSTEM_FILES : [certFile];
 	const system = systemFiles.map(readPem).find((pem) => pem !== "") ?? "";
 	const fromDirs = certDir.split(":").filter(Boolean).flatMap(filesIn).map(readPem);
-	return [...node_tls.rootCertificates, system, ...fromDirs, readPem(extraFile)].filter((pem) => pem !== "");
+	return [...tls.rootCertificates, system, ...fromDirs, readPem(extraFile)].filter((pem) => pem !== "");
 }
 function filesIn(dir) {
-	return attempt(() => node_fs4.readdirSync(dir), []).map((name) => node_path4.join(dir, name));
+	return attempt(() => fs4.readdirSync(dir), []).map((name) => node_path4.join(dir, name));
 }
 function readPem(path) {
-	const text = attempt(() => node_fs4.readFileSync(path, "utf8"), "");
+	const text = attempt(() => fs4.readFileSync(path, "utf8"), "");
 	return text.includes("-----BEGIN CERTIFICATE-----") ? text : "";
 }
 
@@ -1081,7 +1081,7 @@ function tunnel(url, proxy, network) {
 	const authority = `${url.hostname}:${portOf(url)}`;
 	const what = `CONNECT ${authority} by proxy ${proxy.host}`;
 	return new Promise((resolve, reject) => {
-		const asking = node_http2.request({
+		const asking = http2.request({
 			method: "CONNECT",
 			path: authority,
 			headers: { host: authority, ...proxyHeaders(proxy) },
@@ -1106,10 +1106,10 @@ function proxyHeaders(proxy) {
 }
 function open2(url, network, socket) {
 	const host = url.hostname.replace(/^\[|\]$/g, "");
-	if (url.protocol === "http:") return node_net3.connect(portOf(url), host);
+	if (url.protocol === "http:") return net3.connect(portOf(url), host);
 	const target = { host, port: portOf(url), ...socket && { socket } };
 	const servername = /^[\d.]+$|:/.test(host) ? {} : { servername: host };
-	return node_tls2.connect({ ...target, ...servername, ca: trustedAuthorities(network.trust) });
+	return tls2.connect({ ...target, ...servername, ca: trustedAuthorities(network.trust) });
 }
 function portOf(url) {
 	return Number(url.port) || (url.protocol === "https:" ? 443 : 80);
@@ -1330,14 +1330,14 @@ function cutToFit(message, maxBytes) {
 }
 
 // src/state-file.ts
-var node_fs5 = require("node:fs");
+var fs5 = require("node:fs");
 var POLL_MS2 = 50;
 function readStateFile(path, keep) {
 	const source = `State file ${path}`;
 	let text;
 	try {
-		if (!node_fs5.statSync(path).isFile()) throw new Error("no regular file");
-		text = node_fs5.readFileSync(path, "utf8");
+		if (!fs5.statSync(path).isFile()) throw new Error("no regular file");
+		text = fs5.readFileSync(path, "utf8");
 	} catch (error) {
 		const { code, message } = error;
 		throw new WireError(source, code === "ENOENT" ? "does not exist" : message);
@@ -1352,7 +1352,7 @@ function toWireMessage(saved) {
 	return { ...others, content: message };
 }
 function fileVersion(path) {
-	const stat = attempt(() => node_fs5.statSync(path), null);
+	const stat = attempt(() => fs5.statSync(path), null);
 	return stat === null ? "" : [stat.ino, stat.mtimeMs, stat.size].join();
 }
 async function waitForNewFile(path, before, deadline) {
@@ -1383,13 +1383,14 @@ async function saveState(agentApi, { stateFile }, deadline, log) {
 	);
 	return { saved };
 }
-async function captureSnapshot(config, deadline, log) {
+async function captureSnapshot(config, deadline, log, saved) {
 	if (!config.snapshotEnabled) return log.info("Log snapshot disabled, skipping");
 	if (config.taskId === "") return log.info("No task ID, skipping log snapshot");
 	const { messages, total } = await readHistory(
 		config,
 		deadline.capped(deadline.remainingMs() * FETCH_SHARE),
-		log
+		log,
+		saved
 	);
 	const snapshot = buildSnapshot(messages, total);
 	if (snapshot.messageCount > 0) log.info(`Retrieved ${messages.length} messages for log snapshot`);
@@ -1397,7 +1398,7 @@ async function captureSnapshot(config, deadline, log) {
 	if (snapshot.messageCount === 0) return log.info("No messages for log snapshot");
 	await postSnapshot(config, snapshot.body, deadline, log);
 }
-async function readHistory(config, deadline, log) {
+async function readHistory(config, deadline, log, saved) {
 	log.info(`Fetching messages from AgentAPI on port ${config.agentApiPort}`);
 	try {
 		return await fetchHistory(config.agentApiPort, config.maxMessages, deadline);
@@ -1405,6 +1406,7 @@ async function readHistory(config, deadline, log) {
 		if (!(error instanceof ShutdownError) || !config.statePersistence || config.stateFile === null)
 			throw error;
 		log.error(error.message);
+		await saved;
 		const history = readStateFile(config.stateFile, config.maxMessages);
 		log.info(`AgentAPI does not answer, using its state file ${config.stateFile}`);
 		return history;
@@ -1414,7 +1416,8 @@ async function stopAgentApi(agentApi, deadline, log) {
 	log.info(`Sending SIGTERM to AgentAPI (pid ${agentApi.pid})`);
 	const failure = sendSignal(agentApi, "SIGTERM");
 	if (failure !== null) return log.info(`SIGTERM did not reach AgentAPI: ${failure}`);
-	if (await waitUntilGone(agentApi, deadline.reserving(KILL_RESERVE_MS))) return;
+	const killReserveMs = Math.min(KILL_RESERVE_MS, deadline.remainingMs() / 2);
+	if (await waitUntilGone(agentApi, deadline.reserving(killReserveMs))) return;
 	log.info(`Warning: AgentAPI (pid ${agentApi.pid}) ignores SIGTERM and time is up, sending SIGKILL`);
 	sendSignal(agentApi, "SIGKILL");
 	if (!await waitUntilGone(agentApi, deadline))
@@ -1444,10 +1447,10 @@ async function main() {
 	for (const fault of config.faults) log.error(fault);
 	const agentApi = await step(() => findAgentApi(config, log.info));
 	const stopReserveMs = Math.min(STOP_RESERVE_MS, config.budgetMs * STOP_RESERVE_SHARE);
-	const beforeStop = budget.reserving(stopReserveMs);
+	const beforeStop = budget.reserving(agentApi === null ? 0 : stopReserveMs);
 	const saving = agentApi !== null && config.statePersistence ? await step(() => saveState(agentApi, config, beforeStop, log)) : null;
 	await step(
-		() => captureSnapshot(config, beforeStop, log),
+		() => captureSnapshot(config, beforeStop, log, saving?.saved),
 		"Log snapshot capture failed, continuing shutdown"
 	);
 	await saving?.saved;

@@ -35,12 +35,16 @@ export async function buildScript(): Promise<string> {
 
 /** esbuild's output with its artefacts undone, which also leaves more room below the limit. */
 function readable(program: string): string {
-  return program
-    .replace(/\bimport_(node_\w+)\b/g, "$1")
-    .replace(/\(0, (node_\w+\.\w+)\)/g, "$1")
-    .replace(/^\s*\/\*\*.*\*\/\n/gm, "") // the comments of class members, the only ones that it keeps
-    .replaceAll("/* @__PURE__ */ ", "")
-    .replace(/^(?: {2})+/gm, (indent) => "\t".repeat(indent.length / 2));
+  return (
+    program
+      // `path` is left to the parameters of that name.
+      .replace(/\bimport_node_(?=path)/g, "node_")
+      .replace(/\bimport_node_(?=\w)/g, "")
+      .replace(/\(0, (\w+\.\w+)\)/g, "$1")
+      .replace(/^\s*\/\*\*.*\*\/\n/gm, "") // the comments of class members, the only ones that it keeps
+      .replaceAll("/* @__PURE__ */ ", "")
+      .replace(/^(?: {2})+/gm, (indent) => "\t".repeat(indent.length / 2))
+  );
 }
 
 if (import.meta.main) {

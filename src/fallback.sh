@@ -85,9 +85,9 @@ is_newer_than() {
 
 # Sets `pid` to the AgentAPI that serves the port: the one that PID file $1 names, else the one that listens.
 find_agentapi() {
-  sockets=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | while read -r _ _at _ _state _ _ _ _ _ _inode _; do
-    [ "$_state" = 0A ] && [ $((0x${_at##*:})) = "$port" ] && echo "$_inode"
-  done)
+  # The inodes of sockets in state 0A, TCP_LISTEN.
+  sockets=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+    sed -n "s/^[^:]*: [^ ]*:$(printf %04X "$port") [^ ]* 0A [^ ]* [^ ]* [^ ]* *[0-9]* *[0-9]* \([0-9]*\) .*/\1/p")
   { [ ! -f "$1" ] || pid=$(head -c 33 "$1"); } 2>/dev/null
   case $pid in
     none)

@@ -35,13 +35,13 @@ async function main(): Promise<void> {
 
   const agentApi = await step(() => findAgentApi(config, log.info));
   const stopReserveMs = Math.min(STOP_RESERVE_MS, config.budgetMs * STOP_RESERVE_SHARE);
-  const beforeStop = budget.reserving(stopReserveMs);
+  const beforeStop = budget.reserving(agentApi === null ? 0 : stopReserveMs);
   const saving =
     agentApi !== null && config.statePersistence
       ? await step(() => saveState(agentApi, config, beforeStop, log))
       : null;
   await step(
-    () => captureSnapshot(config, beforeStop, log),
+    () => captureSnapshot(config, beforeStop, log, saving?.saved),
     "Log snapshot capture failed, continuing shutdown",
   );
   await saving?.saved;

@@ -38,8 +38,13 @@ export async function saveState(agentApi: ProcessInfo, { stateFile }: Config, de
   return { saved };
 }
 
-/** Posts the end of the conversation to Coder. Throws when a snapshot that was wanted could not be delivered. */
-export async function captureSnapshot(config: Config, deadline: Deadline, log: Log): Promise<void> {
+/** Posts the end of the conversation to Coder; `saved` tells when the state file is new, or won't be. Throws when a snapshot that was wanted could not be delivered. */
+export async function captureSnapshot(
+  config: Config,
+  deadline: Deadline,
+  log: Log,
+  saved?: Promise<void>,
+): Promise<void> {
   if (!config.snapshotEnabled) return log.info("Log snapshot disabled, skipping");
   if (config.taskId === "") return log.info("No task ID, skipping log snapshot");
 
@@ -47,6 +52,7 @@ export async function captureSnapshot(config: Config, deadline: Deadline, log: L
     config,
     deadline.capped(deadline.remainingMs() * FETCH_SHARE),
     log,
+    saved,
   );
   const snapshot = buildSnapshot(messages, total);
   if (snapshot.messageCount > 0) log.info(`Retrieved ${messages.length} messages for log snapshot`);
@@ -57,7 +63,12 @@ export async function captureSnapshot(config: Config, deadline: Deadline, log: L
 }
 
 /** From AgentAPI, or from the state file that it left. */
-async function readHistory(config: Config, deadline: Deadline, log: Log): Promise<History> {
+async function readHistory(
+  config: Config,
+  deadline: Deadline,
+  log: Log,
+  saved?: Promise<void>,
+): Promise<History> {
   log.info(`Fetching messages from AgentAPI on port ${config.agentApiPort}`);
   try {
     return await fetchHistory(config.agentApiPort, config.maxMessages, deadline);
@@ -65,6 +76,7 @@ async function readHistory(config: Config, deadline: Deadline, log: Log): Promis
     if (!(error instanceof ShutdownError) || !config.statePersistence || config.stateFile === null)
       throw error;
     log.error(error.message);
+    await saved;
     const history = readStateFile(config.stateFile, config.maxMessages);
     log.info(`AgentAPI does not answer, using its state file ${config.stateFile}`);
     return history;
@@ -76,7 +88,8 @@ export async function stopAgentApi(agentApi: ProcessInfo, deadline: Deadline, lo
   log.info(`Sending SIGTERM to AgentAPI (pid ${agentApi.pid})`);
   const failure = sendSignal(agentApi, "SIGTERM");
   if (failure !== null) return log.info(`SIGTERM did not reach AgentAPI: ${failure}`);
-  if (await waitUntilGone(agentApi, deadline.reserving(KILL_RESERVE_MS))) return;
+  const killReserveMs = Math.min(KILL_RESERVE_MS, deadline.remainingMs() / 2);
+  if (await waitUntilGone(agentApi, deadline.reserving(killReserveMs))) return;
 
   log.info(`Warning: AgentAPI (pid ${agentApi.pid}) ignores SIGTERM and time is up, sending SIGKILL`);
   sendSignal(agentApi, "SIGKILL");

@@ -1,10 +1,12 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { runProcesses, simulate } from "../bench/fleet.ts";
 import { model } from "../bench/model.ts";
 import { startFakeAgentApi } from "./fake-agentapi.ts";
 import { RateLimit, RateLimitedCoder, type RateLimitOptions } from "./fake-rate-limit.ts";
 import { seeded, seedFromEnv } from "./random.ts";
 import { RUNTIMES } from "./runtimes.ts";
+
+setDefaultTimeout(60_000);
 
 const NIGHTLY = { timeoutSeconds: 8, rampSeconds: 0 };
 const LIMITS: readonly RateLimitOptions[] = (["window", "bucket"] as const).flatMap((kind) =>

@@ -248,3 +248,28 @@ test("a process that got AgentAPI's number after we looked gets no signal", asyn
     successor.kill("SIGKILL");
   }
 });
+
+test("two modules in one workspace each save their own conversation and end their own AgentAPI", async () => {
+  using home = new Home();
+  const tasks = [crypto.randomUUID(), crypto.randomUUID()];
+  await using coder = await startFakeCoder({ tasks });
+  await using agents = new AsyncDisposableStack();
+  const modules = await Promise.all(
+    [".first", ".second"].map(async (name, index) => {
+      mkdirSync(home.path(name));
+      const messages = [{ ...MESSAGES[0], content: name }];
+      const agent = agents.use(
+        await AgentApiProcess.start({ pidFile: home.path(name, "agentapi.pid"), messages }),
+      );
+      return { name, agent, args: { ARG_MODULE_DIR_NAME: name, ARG_TASK_ID: tasks[index]! } };
+    }),
+  );
+  await Promise.all(
+    modules.map(({ agent, args }) => home.stop({ coder, runtime: node!, agentApiPort: agent.port, args })),
+  );
+  expect(tasks.map((task) => coder.readSnapshot(task).map(({ content }) => content))).toEqual([
+    [".first"],
+    [".second"],
+  ]);
+  expect(modules.map(({ agent }) => agent.signals())).toEqual([["SIGTERM"], ["SIGTERM"]]);
+});
