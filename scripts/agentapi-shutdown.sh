@@ -217,8 +217,8 @@ is_newer_than() {
 # Sets `pid` to the AgentAPI that serves the port: the one that PID file $1 names, else the one that listens.
 find_agentapi() {
   # The inodes of sockets in state 0A, TCP_LISTEN.
-  sockets=$(cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
-    sed -n "s/^[^:]*: [^ ]*:$(printf %04X "$port") [^ ]* 0A [^ ]* [^ ]* [^ ]* *[0-9]* *[0-9]* \([0-9]*\) .*/\1/p")
+  sockets=$({ cat /proc/net/tcp /proc/net/tcp6 |
+    sed -n "s/^[^:]*: [^ ]*:$(printf %04X "$port") [^ ]* 0A [^ ]* [^ ]* [^ ]* *[0-9]* *[0-9]* \([0-9]*\) .*/\1/p"; } 2>/dev/null)
   { [ ! -f "$1" ] || pid=$(head -c 33 "$1"); } 2>/dev/null
   case $pid in
     none)
@@ -380,7 +380,7 @@ post() {
     _status=${_status%%[!0-9]*}
     # Tenths that the server asks for, a random number below 100, the texts of the answer.
     _text=$(put "$_answer" | jq -Rrs 'split("\r\n\r\n")[0] as $head | .[$head | length + 4:]
-      | (try (fromjson | [.message, .detail] | map(strings)) catch [.]) // []
+      | (. as $page | try (fromjson | [.message, .detail] | map(strings)) catch [$page]) // []
       | map(.[:200]) | join(" ") | split(env.CODER_AGENT_TOKEN) | join("[redacted]") | gsub("[[:cntrl:]]+"; " ")
       | "\($head | capture("\nretry-after: *(?<s>[0-9]{1,4})(\r|$)"; "i").s // 0)0 \(now * 1000000 % 100) \(.)"')
     _wait=${_text%% *} _text=${_text#* }

@@ -28,7 +28,6 @@ const SHELLS: readonly (readonly string[])[] = [
   ["busybox", "sh"],
   ["bash"],
   ["zsh", "--emulate", "sh"],
-  ["mksh"],
   ["yash"],
 ].filter(([name]) => Bun.which(name!) !== null);
 
