@@ -11,9 +11,10 @@ put() {
   if [ -n "${KSH_VERSION:-}" ]; then print -rn -- "$1"; else printf %s "$1"; fi
 }
 
+# What dash could not write to a full disk would come out of its next pipe, so the log has a shell of its own.
 say() {
   put "$1$nl"
-  put "$(date -u +%Y-%m-%dT%H:%M:%SZ) $1$nl" >>"$log"
+  (put "$(date -u +%Y-%m-%dT%H:%M:%SZ) $1$nl" >>"$log") || :
 } 2>/dev/null
 
 err() { say "Error: $1" >&2; }

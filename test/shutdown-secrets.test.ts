@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node
 import { basename, join } from "node:path";
 import { startFakeAgentApi } from "./fake-agentapi.ts";
 import { startFakeCoder } from "./fake-coder.ts";
-import { RUNTIMES } from "./runtimes.ts";
+import { CURL_JQ, RUNTIMES } from "./runtimes.ts";
 import { Home } from "./shutdown.ts";
 
 setDefaultTimeout(60_000);
@@ -22,7 +22,7 @@ interface Seen {
 const withProc = existsSync("/proc/self/environ") ? test : test.skip;
 const unless = existsSync("/proc/self/environ") ? "" : " (skipped: this system has no /proc)";
 
-describe.each([...RUNTIMES])("during a stop with $name", (runtime) => {
+describe.each([...RUNTIMES, CURL_JQ])("during a stop with $name", (runtime) => {
   withProc(`the token is in no argument, no other variable and no file${unless}`, async () => {
     using home = new Home();
     mkdirSync(home.path("tmp"));
@@ -57,21 +57,25 @@ describe.each([...RUNTIMES])("during a stop with $name", (runtime) => {
     expect(stdout + stderr).not.toContain(password);
   });
 
-  test("what a server says in place of an answer is quoted in part, printable and without the token", async () => {
-    using home = new Home();
-    const token = crypto.randomUUID();
-    await using coder = await startFakeCoder({ token });
-    const raw = `${token} \u001b[2J\u0007\u0000${"<p>long page</p>".repeat(50_000)}`;
-    await using agentApi = await startFakeAgentApi({ raw });
-    const { stdout, stderr } = await home.stop({ coder, agentApiPort: agentApi.port, runtime });
-    expect(coder.requests).toEqual([]);
-    expect(stderr).toContain("[redacted]");
-    for (const text of [stdout + stderr, home.log()]) {
-      expect(text).not.toContain(token);
-      expect(text).toMatch(/^[\x20-\x7e\n]*$/);
-      expect(text.length).toBeLessThan(2000);
-    }
-  });
+  const ownWords = runtime === CURL_JQ;
+  test.skipIf(ownWords)(
+    `what a server says in place of an answer is quoted in part, printable and without the token${ownWords ? " (skipped: see shutdown-fallback.test.ts)" : ""}`,
+    async () => {
+      using home = new Home();
+      const token = crypto.randomUUID();
+      await using coder = await startFakeCoder({ token });
+      const raw = `${token} \u001b[2J\u0007\u0000${"<p>long page</p>".repeat(50_000)}`;
+      await using agentApi = await startFakeAgentApi({ raw });
+      const { stdout, stderr } = await home.stop({ coder, agentApiPort: agentApi.port, runtime });
+      expect(coder.requests).toEqual([]);
+      expect(stderr).toContain("[redacted]");
+      for (const text of [stdout + stderr, home.log()]) {
+        expect(text).not.toContain(token);
+        expect(text).toMatch(/^[\x20-\x7e\n]*$/);
+        expect(text.length).toBeLessThan(2000);
+      }
+    },
+  );
 });
 
 /** Looks at all processes again and again; those of the stop have its home folder for their HOME. */
