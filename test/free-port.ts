@@ -7,3 +7,6 @@ export async function freePort(): Promise<number> {
   listener.stop(true);
   return port;
 }
+
+/** Nobody serves tcpmux any more, and the kernel gives its port to nobody: a server that is not there. */
+export const DEAD_PORT = 1;

@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { AgentApiProcess } from "./agentapi-process.ts";
 import { startFakeAgentApi } from "./fake-agentapi.ts";
 import type { Fault } from "./fake-exchange.ts";
-import { freePort } from "./free-port.ts";
+import { DEAD_PORT } from "./free-port.ts";
 import type { AgentApiPlan, StopPlan } from "./random-stop.ts";
 import { type Home, MODULE_DIR_NAME } from "./shutdown.ts";
 
@@ -37,7 +37,7 @@ export async function startAgentApi(
   }
   if (plan.stateFile) writeFileSync(stateFile, stateOf(history));
   if (plan.agentApi.http.kind === "refuse") {
-    return { port: await freePort(), process: null, [Symbol.asyncDispose]: async () => undefined };
+    return { port: DEAD_PORT, process: null, [Symbol.asyncDispose]: async () => undefined };
   }
   return Object.assign(await startFakeAgentApi({ messages: history, ...optionsOf(plan.agentApi) }), {
     process: null,

@@ -6,7 +6,7 @@ import { buildSnapshot } from "../src/snapshot.ts";
 import { AgentApiProcess } from "./agentapi-process.ts";
 import { startFakeAgentApi } from "./fake-agentapi.ts";
 import { startFakeCoder } from "./fake-coder.ts";
-import { freePort } from "./free-port.ts";
+import { DEAD_PORT } from "./free-port.ts";
 import { type Random, seeded, seedFromEnv } from "./random.ts";
 import { closedPath, CURL_JQ, findProgram } from "./runtimes.ts";
 import { Home, MODULE_DIR_NAME } from "./shutdown.ts";
@@ -127,7 +127,7 @@ test("an AgentAPI that does not answer leaves its state file", async () => {
   const saved = MESSAGES.map(({ content, ...others }) => ({ ...others, message: content }));
   writeFileSync(stateFile, JSON.stringify({ version: 1, messages: saved }));
   const args = { ARG_ENABLE_STATE_PERSISTENCE: "true", ARG_STATE_FILE_PATH: stateFile };
-  const port = await freePort();
+  const port = DEAD_PORT;
   const { stdout } = await home.stop({ coder, agentApiPort: port, runtime: CURL_JQ, args });
   expect(coder.readSnapshot()).toEqual(MESSAGES as never);
   expect(stdout).toContain(`AgentAPI does not answer, using its state file ${stateFile}\n`);

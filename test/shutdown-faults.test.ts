@@ -4,7 +4,7 @@ import { AgentApiProcess, type AgentApiProcessOptions } from "./agentapi-process
 import { longHistory, startFakeAgentApi } from "./fake-agentapi.ts";
 import { type FakeCoder, type FakeCoderOptions, startFakeCoder } from "./fake-coder.ts";
 import type { Fault } from "./fake-exchange.ts";
-import { freePort } from "./free-port.ts";
+import { DEAD_PORT } from "./free-port.ts";
 import { limitTo } from "./limit.ts";
 import type { ScriptRun } from "./run-script.ts";
 import { RUNTIMES } from "./runtimes.ts";
@@ -152,7 +152,7 @@ describe.each([...RUNTIMES])("a stop with $name", (runtime) => {
         const stateFile = home.path("state.json");
         prepare(stateFile);
         const args = { ARG_ENABLE_STATE_PERSISTENCE: "true", ARG_STATE_FILE_PATH: stateFile };
-        const run = await home.stop({ coder, agentApiPort: await freePort(), runtime, args });
+        const run = await home.stop({ coder, agentApiPort: DEAD_PORT, runtime, args });
         expect(run.exitCode).toBe(0);
         expect(run.ms).toBeLessThan(DEFAULT_BUDGET_MS);
         return run;
@@ -309,7 +309,7 @@ describe.each([...RUNTIMES])("a stop with $name", (runtime) => {
       ["does not listen", "http://127.0.0.1:PORT/", /(ECONNREFUSED|refused)/],
     ])("%s", async (_, address, why) => {
       await using coder = await startFakeCoder();
-      const env = { CODER_AGENT_URL: address.replace("PORT", String(await freePort())) };
+      const env = { CODER_AGENT_URL: address.replace("PORT", String(DEAD_PORT)) };
       const { stdout, stderr } = await stop({ coder, runtime, env, args: { ARG_SHUTDOWN_TIMEOUT: "3" } });
       expect(coder.requests).toEqual([]);
       expect(stderr).toMatch(why);

@@ -4,7 +4,7 @@ import { Authority, type IssueOptions, NO_CERTIFICATES } from "./certificates.ts
 import { startFakeAgentApi } from "./fake-agentapi.ts";
 import { type FakeCoder, startFakeCoder } from "./fake-coder.ts";
 import { FakeProxy } from "./fake-proxy.ts";
-import { freePort } from "./free-port.ts";
+import { DEAD_PORT } from "./free-port.ts";
 import { limitTo } from "./limit.ts";
 import { RUNTIMES } from "./runtimes.ts";
 import type { ScriptRun } from "./run-script.ts";
@@ -230,7 +230,7 @@ describe.each([...RUNTIMES])("a stop with $name", (runtime) => {
 
     test.concurrent("is not there, and is of a kind that is not supported", async () => {
       await using coder = await startFakeCoder();
-      const port = await freePort();
+      const port = DEAD_PORT;
       const args = { ARG_SHUTDOWN_TIMEOUT: "3" };
       const to = (proxy: string) => ({ CODER_AGENT_URL: "https://coder.test/", HTTPS_PROXY: proxy });
       const gone = await stop({ coder, runtime, args, env: to(`http://me:secret-word@127.0.0.1:${port}`) });

@@ -5,7 +5,7 @@ import { sendSignal } from "../src/process.ts";
 import { inspectProcess } from "../src/process-table.ts";
 import { AgentApiProcess } from "./agentapi-process.ts";
 import { startFakeCoder } from "./fake-coder.ts";
-import { freePort } from "./free-port.ts";
+import { DEAD_PORT } from "./free-port.ts";
 import { closedPath, CURL_JQ, RUNTIMES } from "./runtimes.ts";
 import { Home, MODULE_DIR_NAME } from "./shutdown.ts";
 
@@ -152,7 +152,7 @@ describe("a PID file left behind", () => {
     await using stranger = await AgentApiProcess.start({ pidFile });
     const hourAgo = new Date(Date.now() - 3_600_000);
     utimesSync(pidFile, hourAgo, hourAgo);
-    const { stdout, exitCode } = await home.stop({ agentApiPort: await freePort(), runtime: node! });
+    const { stdout, exitCode } = await home.stop({ agentApiPort: DEAD_PORT, runtime: node! });
     expect(stranger.signals()).toEqual([]);
     expect(stranger.isRunning()).toBe(true);
     expect(stdout).toMatch(/process \d+ \(\S+\) started after the file was written; leaving it alone/);
@@ -174,7 +174,7 @@ describe("a PID file left behind", () => {
     );
     try {
       writeFileSync(pidFile, `${stranger.pid}\n`);
-      const { stdout, exitCode } = await home.stop({ agentApiPort: await freePort(), runtime: node! });
+      const { stdout, exitCode } = await home.stop({ agentApiPort: DEAD_PORT, runtime: node! });
       expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
       expect(stdout).toContain(`process ${stranger.pid} (${command}) is not AgentAPI on port`);
       expect(exitCode).toBe(0);
