@@ -23,6 +23,8 @@ describe("a start", () => {
 
   /** A process whose program is named agentapi, started with this PID file; it serves no port. */
   function startNamesake(pidFile: string): ChildProcess {
+    // In place of the last one's, which may still run for a moment.
+    rmSync(join(ws.dir, "agentapi"), { force: true });
     copyFileSync("/bin/sleep", join(ws.dir, "agentapi"));
     return spawn(join(ws.dir, "agentapi"), ["60"], { env: { AGENTAPI_PID_FILE: pidFile } });
   }
